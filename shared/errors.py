@@ -1,0 +1,99 @@
+"""The one tree of errors.
+
+Every failure has a stable ``code``, says whether trying again can help (``retryable``), and carries a sentence an
+operator can act on. No message here may hold personal data: callers pass ids, line numbers and column names only.
+"""
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """Root of all errors raised on purpose.
+
+    ``str(error)`` is ``"<code>: <sentence>"`` and is safe to log.
+    """
+
+    code: ClassVar[str] = "BRIDGE"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"
+
+
+class ConfigurationError(BridgeError):
+    """Settings or ``bridge.yaml`` are wrong; a person has to change them before the program can start."""
+
+    code = "CONFIGURATION"
+
+
+class BackendUnavailableError(BridgeError):
+    """PostgreSQL or RabbitMQ could not be started or found on this machine; the sentence says what to install."""
+
+    code = "BACKEND_UNAVAILABLE"
+
+
+class TransientError(BridgeError):
+    """Something outside is down or slow. Work waits and is tried again; nothing is dead-lettered for it."""
+
+    code = "TRANSIENT"
+    retryable = True
+
+
+class BrokerUnavailableError(TransientError):
+    """The broker did not answer in time, closed the connection, or blocks publishers."""
+
+    code = "BROKER_UNAVAILABLE"
+
+
+class BrokerRefusedError(TransientError):
+    """The broker refused a message because its queue is full (``x-overflow=reject-publish``)."""
+
+    code = "BROKER_REFUSED"
+
+
+class LmsUnavailableError(TransientError):
+    """The learning management system did not answer, answered too late, or asked us to slow down."""
+
+    code = "LMS_UNAVAILABLE"
+
+
+class UnroutableError(BridgeError):
+    """A message had no queue to go to: the topology on the broker is not the one this release declares."""
+
+    code = "UNROUTABLE"
+
+
+class TopologyError(BridgeError):
+    """A queue or exchange exists with other arguments than ours, or with unsafe dead-lettering."""
+
+    code = "TOPOLOGY"
+
+
+class RecordError(BridgeError):
+    """One record can never succeed as it stands. It is dead-lettered with this code and sentence; the rest go on."""
+
+    code = "RECORD"
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.record_code = code
+
+    def __str__(self) -> str:
+        return f"{self.record_code}: {self.sentence}"
+
+
+class FileRefusedError(BridgeError):
+    """A whole file cannot be taken. ``file_code`` is one of ``shared.esr.faults.FileCode``."""
+
+    code = "FILE"
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.file_code = code
+
+    def __str__(self) -> str:
+        return f"{self.file_code}: {self.sentence}"
