@@ -1,0 +1,1 @@
+"""One truth about training, both ways: ESR competences to LMS certifications or evidence, completions to ESR."""

@@ -1,0 +1,27 @@
+"""Wiring of ``competency``: run with ``python -m services.competency.main``."""
+
+from services.competency import handlers
+from services.competency.api import make_router
+from services.competency.handlers import CompetencyHandlers
+from shared.messaging.consumer import Consumer
+from shared.runtime import Component, Context, serve
+
+NAME = "competency"
+
+
+def build(context: Context) -> Component:
+    """Put the service together."""
+    competency = CompetencyHandlers(context.work, context.config)
+    return Component(
+        name=NAME,
+        work=context.work,
+        consumers=(
+            Consumer(context.broker, handlers.RECORDS_QUEUE, competency.on_records, competency.give_up),
+            Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, competency.give_up),
+        ),
+        router=make_router(context.reader),
+    )
+
+
+if __name__ == "__main__":
+    serve(NAME, build)

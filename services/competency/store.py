@@ -1,0 +1,239 @@
+"""The tables of ``competency``: facts, tombstones, who is known, and what was decided."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.competency.domain import Decision, Definition
+from shared.db import tables
+from shared.events import Person
+
+SCHEMA: Final = "competency"
+METADATA: Final = MetaData(schema=SCHEMA)
+
+OUTBOX: Final = tables.outbox(METADATA)
+LINE_FATES: Final = tables.line_fates(METADATA)
+FACTS: Final = tables.facts(METADATA)
+DELETIONS: Final = tables.deletions(METADATA)
+
+PEOPLE: Final = Table(
+    "people",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="empty until people has told of the person"),
+    Column("revision", BigInteger, nullable=False),
+)
+
+DECISIONS: Final = Table(
+    "decisions",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True, comment="esr or lms"),
+    Column("key", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("need", Text, nullable=False, comment="competence id or name a parked decision waits for"),
+    Column("decision", JSONB, nullable=False),
+    Column("answer", Text, nullable=False, server_default="", comment="ESR's answer to a completion we sent"),
+    Index("decisions_by_need", "vpd", "need"),
+    Index("decisions_by_verdict", "vpd", "verdict"),
+)
+
+PersonKey = tuple[str, str]
+"""(trust, person ID)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A decision as stored, and how many times it was changed."""
+
+    decision: Decision
+    revision: int
+
+
+async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, str]:
+    """Lock people in key order, making rows for new ones; return the state of each, empty for unknown ones."""
+    ordered = sorted(set(keys))
+    columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
+    await connection.execute(_CREATE, columns)
+    return {(row.vpd, row.person_id): row.state for row in await connection.execute(_LOCK, columns)}
+
+
+async def learn(connection: AsyncConnection, people: Mapping[PersonKey, Person]) -> None:
+    """Note what ``people`` said of people, newest revision first."""
+    ordered = sorted(people)
+    await connection.execute(
+        _LEARN,
+        {
+            "vpd": [vpd for vpd, _ in ordered],
+            "person_id": [person_id for _, person_id in ordered],
+            "state": [people[key].state for key in ordered],
+            "revision": [people[key].revision for key in ordered],
+        },
+    )
+
+
+async def definitions(connection: AsyncConnection, vpd: str) -> dict[str, Definition]:
+    """Return the live competence definitions of a trust by id."""
+    rows = await connection.execute(_DEFINITIONS, {"vpd": vpd})
+    return {row.key: msgspec.convert(row.data, Definition) for row in rows}
+
+
+async def waiting_for(connection: AsyncConnection, vpd: str, needs: Sequence[str]) -> list[PersonKey]:
+    """Return people with something parked that waits for one of these competences, by id or name."""
+    query = select(DECISIONS.c.person_id).distinct().where(DECISIONS.c.vpd == vpd, DECISIONS.c.need.in_(needs))
+    return [(vpd, person_id) for person_id in await connection.scalars(query)]
+
+
+async def decisions(
+    connection: AsyncConnection, keys: Iterable[PersonKey]
+) -> dict[PersonKey, dict[tuple[str, str], Held]]:
+    """Return what was decided so far for each person."""
+    ordered = sorted(keys)
+    rows = await connection.execute(
+        _DECISIONS, {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
+    )
+    found: dict[PersonKey, dict[tuple[str, str], Held]] = defaultdict(dict)
+    for row in rows:
+        decision = msgspec.convert(row.decision, Decision)
+        found[row.vpd, row.person_id][decision.identity] = Held(decision, row.revision)
+    return found
+
+
+async def save(connection: AsyncConnection, changed: Sequence[tuple[PersonKey, Held]]) -> None:
+    """Store new and changed decisions; the caller holds the locks on their people."""
+    if not changed:
+        return
+    ordered = sorted(changed, key=lambda one: (one[0], one[1].decision.identity))
+    await connection.execute(
+        _SAVE,
+        {
+            "vpd": [key[0] for key, _ in ordered],
+            "person_id": [key[1] for key, _ in ordered],
+            "source": [held.decision.source for _, held in ordered],
+            "key": [held.decision.key for _, held in ordered],
+            "verdict": [held.decision.verdict for _, held in ordered],
+            "revision": [held.revision for _, held in ordered],
+            "need": [held.decision.need for _, held in ordered],
+            "decision": [msgspec.json.encode(asdict(held.decision)).decode() for _, held in ordered],
+        },
+    )
+
+
+async def remove(connection: AsyncConnection, gone: Sequence[tuple[PersonKey, Decision]]) -> None:
+    """Mark decisions whose fact was deleted; the row stays, so that its revision goes on."""
+    if gone:
+        await connection.execute(
+            _REMOVE,
+            {
+                "vpd": [key[0] for key, _ in gone],
+                "person_id": [key[1] for key, _ in gone],
+                "source": [decision.source for _, decision in gone],
+                "key": [decision.key for _, decision in gone],
+            },
+        )
+
+
+async def answered(connection: AsyncConnection, answers: Sequence[tuple[PersonKey, str, str]]) -> None:
+    """Note ESR's answers to completions: (person, decision key, answer)."""
+    await connection.execute(
+        _ANSWERED,
+        {
+            "vpd": [key[0] for key, _, _ in answers],
+            "person_id": [key[1] for key, _, _ in answers],
+            "key": [key for _, key, _ in answers],
+            "answer": [answer for _, _, answer in answers],
+        },
+    )
+
+
+async def count_by_verdict(connection: AsyncConnection, vpd: str) -> dict[str, int]:
+    """Return how many decisions of a trust have which verdict."""
+    number = func.count().label("number")
+    query = select(DECISIONS.c.verdict, number).where(DECISIONS.c.vpd == vpd).group_by(DECISIONS.c.verdict)
+    return {row.verdict: row.number for row in await connection.execute(query)}
+
+
+async def parked(connection: AsyncConnection, vpd: str, limit: int = 1000) -> list[dict[str, Any]]:
+    """Return what waits, with its file, line and what it waits for."""
+    query = (
+        select(DECISIONS.c.person_id, DECISIONS.c.verdict, DECISIONS.c.need, DECISIONS.c.decision)
+        .where(DECISIONS.c.vpd == vpd, DECISIONS.c.verdict.like("parked%"))
+        .order_by(DECISIONS.c.person_id, DECISIONS.c.key)
+        .limit(limit)
+    )
+    return [
+        {
+            "file": row.decision["version"]["file"],
+            "line": row.decision["version"]["line"],
+            "reason": row.verdict,
+            "person_id": row.person_id,
+            "waits_for": row.need or row.person_id,
+        }
+        for row in await connection.execute(query)
+    ]
+
+
+_KEYS: Final = "unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[])) AS t(vpd, person_id)"
+
+_CREATE: Final = text(
+    f"INSERT INTO competency.people (vpd, person_id, state, revision) SELECT t.vpd, t.person_id, '', 0 FROM {_KEYS} "
+    "ORDER BY 1, 2 ON CONFLICT (vpd, person_id) DO NOTHING"
+)
+
+_LOCK: Final = text(
+    f"SELECT p.vpd, p.person_id, p.state FROM competency.people p JOIN {_KEYS} USING (vpd, person_id) "
+    "ORDER BY p.vpd, p.person_id FOR UPDATE OF p"
+)
+
+_LEARN: Final = text(
+    "INSERT INTO competency.people AS held (vpd, person_id, state, revision) SELECT * FROM unnest("
+    "CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:state AS text[]), CAST(:revision AS bigint[])) "
+    "ON CONFLICT (vpd, person_id) DO UPDATE SET state = excluded.state, revision = excluded.revision "
+    "WHERE held.revision < excluded.revision"
+)
+
+_DEFINITIONS: Final = text(
+    "SELECT f.key, f.data FROM competency.facts f LEFT JOIN competency.deletions d USING (vpd, entity, key) "
+    "WHERE f.vpd = :vpd AND f.owner = '' AND f.entity = 'competence' "
+    "AND (d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line))"
+)
+
+_DECISIONS: Final = text(
+    f"SELECT d.vpd, d.person_id, d.revision, d.decision FROM competency.decisions d JOIN {_KEYS} USING (vpd, person_id)"
+)
+
+_SAVE: Final = text(
+    "INSERT INTO competency.decisions AS held (vpd, person_id, source, key, verdict, revision, need, decision) "
+    "SELECT vpd, person_id, source, key, verdict, revision, need, CAST(decision AS jsonb) FROM unnest("
+    "CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:source AS text[]), CAST(:key AS text[]), "
+    "CAST(:verdict AS text[]), CAST(:revision AS bigint[]), CAST(:need AS text[]), CAST(:decision AS text[])) "
+    "AS t(vpd, person_id, source, key, verdict, revision, need, decision) "
+    "ON CONFLICT (vpd, person_id, source, key) DO UPDATE SET verdict = excluded.verdict, "
+    "revision = excluded.revision, need = excluded.need, decision = excluded.decision"
+)
+
+_NAMED: Final = (
+    "unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:source AS text[]), CAST(:key AS text[])) "
+    "AS t(vpd, person_id, source, key)"
+)
+
+_REMOVE: Final = text(
+    "UPDATE competency.decisions d SET verdict = 'removed', need = '', revision = d.revision + 1, "
+    f"decision = jsonb_set(d.decision, '{{verdict}}', '\"removed\"') FROM {_NAMED} "
+    "WHERE (d.vpd, d.person_id, d.source, d.key) = (t.vpd, t.person_id, t.source, t.key)"
+)
+
+_ANSWERED: Final = text(
+    "UPDATE competency.decisions d SET answer = t.answer FROM unnest(CAST(:vpd AS text[]), "
+    "CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:answer AS text[])) AS t(vpd, person_id, key, answer) "
+    "WHERE (d.vpd, d.person_id, d.source, d.key) = (t.vpd, t.person_id, 'lms', t.key)"
+)

@@ -1,0 +1,4 @@
+from services.console.store import METADATA
+from shared.db.migrate import run_environment
+
+run_environment(METADATA)

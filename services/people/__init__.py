@@ -1,0 +1,1 @@
+"""Who is applicant, employee or leaver today, and what account each should have."""

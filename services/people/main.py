@@ -1,0 +1,29 @@
+"""Wiring of ``people``: run with ``python -m services.people.main``."""
+
+from services.people import handlers
+from services.people.api import make_router
+from services.people.handlers import PeopleHandlers
+from shared.messaging.consumer import Consumer
+from shared.runtime import Component, Context, Job, serve
+
+NAME = "people"
+
+
+def build(context: Context) -> Component:
+    """Put the service together."""
+    people = PeopleHandlers(context.work)
+
+    async def tick() -> int:
+        return sum([await people.tick(trust.vpd) for trust in context.config.trusts])
+
+    return Component(
+        name=NAME,
+        work=context.work,
+        consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, people.give_up),),
+        jobs=(Job("tick", tick),),
+        router=make_router(context.reader),
+    )
+
+
+if __name__ == "__main__":
+    serve(NAME, build)

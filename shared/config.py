@@ -1,0 +1,124 @@
+"""``bridge.yaml``: the trusts this bridge serves and the decisions each has made.
+
+The schema is documented in ``docs/cli.md``. Anything unknown, missing or contradictory is refused with the place
+where it stands; nothing is guessed.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from shared.errors import ConfigurationError
+
+Vpd = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,4}$")]
+"""Virtual Private Database number of an employer: three digits in Generic Outbound files, up to four elsewhere."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LmsSettings(_Section):
+    """Which learning management system a trust has, and how to reach it."""
+
+    driver: Literal["files", "sandbox"] = "files"
+    """``files``: operations are written to the trust's ``to-lms`` folder. ``sandbox``: HTTP to the sandbox LMS."""
+    url: str = ""
+    token_file: Path | None = None
+    batch: int = Field(default=200, ge=1, le=1000)
+    """Operations sent in one call."""
+
+    @model_validator(mode="after")
+    def _sandbox_needs_an_address(self) -> Self:
+        if self.driver == "sandbox" and not self.url:
+            raise ValueError("driver 'sandbox' needs 'url'")
+        return self
+
+
+class Mapping(_Section):
+    """One ESR competence stands for one LMS certification, in both directions."""
+
+    competence: str = ""
+    """National or local name as ESR writes it, trailing ``|`` included."""
+    competence_id: str = ""
+    """ESR's id in this trust; takes precedence over the name."""
+    certification: str = Field(min_length=1)
+    """The certification's id number in the LMS."""
+
+    @model_validator(mode="after")
+    def _names_a_competence(self) -> Self:
+        if not (self.competence or self.competence_id):
+            raise ValueError("a mapping names a competence by 'competence' or 'competence_id'")
+        return self
+
+
+class AccountPolicy(_Section):
+    """How accounts are made."""
+
+    username: Literal["employee_number", "email", "person_id"] = "employee_number"
+    """What the user name is taken from; applicants, who have no employee number, fall back to the person ID."""
+    suspend_on_termination: bool = True
+
+
+class CompletionPolicy(_Section):
+    """When completions leave for ESR."""
+
+    cut_off: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "18:00"
+    """Local time at which the day's completion file is written."""
+    first_sequence: int = Field(default=1, ge=1)
+    """Number of the first completion file, where a trust moves over from another interface."""
+
+
+class TrustConfig(_Section):
+    """One trust."""
+
+    vpd: Vpd
+    name: str = ""
+    profile: str = "esr-cstf"
+    """A built-in profile, or the path of a profile file relative to ``bridge.yaml``."""
+    lms: LmsSettings = LmsSettings()
+    mappings: tuple[Mapping, ...] = ()
+    accounts: AccountPolicy = AccountPolicy()
+    completions: CompletionPolicy = CompletionPolicy()
+
+
+class BridgeConfig(_Section):
+    """The whole file."""
+
+    trusts: tuple[TrustConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_trust_once(self) -> Self:
+        twice = [vpd for vpd, times in Counter(trust.vpd for trust in self.trusts).items() if times > 1]
+        if twice:
+            raise ValueError(f"trust {twice[0]} stands more than once")
+        return self
+
+    def trust(self, vpd: str) -> TrustConfig | None:
+        """Return the trust with this VPD, or None when the bridge does not serve it."""
+        return next((trust for trust in self.trusts if trust.vpd == vpd), None)
+
+
+def load_config(path: Path) -> BridgeConfig:
+    """Read ``bridge.yaml``. Raises ConfigurationError that names the file, the place in it and what is wrong."""
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+    try:
+        return BridgeConfig.model_validate(said)
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say where and what, for every fault, without the values, which may be secret."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False)
+    )

@@ -1,0 +1,1 @@
+"""Storage that every service has alike: engine, outbox, line fates, versioned facts, migrations, trust isolation."""

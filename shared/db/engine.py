@@ -1,0 +1,43 @@
+"""Connections to PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+STATEMENT_SECONDS: Final = 60
+"""Nothing hangs: a statement that takes longer is given up and tried again."""
+
+
+def make_engine(url: str, *, name: str, pool: int = 5) -> AsyncEngine:
+    """Return an engine for a ``postgresql://`` URL; ``name`` shows in ``pg_stat_activity``."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=pool,
+        max_overflow=pool,
+        pool_timeout=STATEMENT_SECONDS,
+        connect_args={
+            "timeout": 10,
+            "command_timeout": STATEMENT_SECONDS,
+            "server_settings": {"application_name": name, "timezone": "UTC", "jit": "off"},
+        },
+    )
+
+
+class Reader:
+    """Read access for APIs: one trust at a time, enforced by row-level security, not by our WHERE clauses."""
+
+    def __init__(self, engine: AsyncEngine, service: str) -> None:
+        self._engine = engine
+        self._service = service
+
+    @asynccontextmanager
+    async def trust(self, vpd: str) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection that sees the rows of trust ``vpd`` only, and can change nothing."""
+        async with self._engine.begin() as connection:
+            await connection.execute(text(f"SET LOCAL ROLE esrbridge_{self._service}_reader"))
+            await connection.execute(text("SELECT set_config('esrbridge.vpd', :vpd, true)"), {"vpd": vpd})
+            yield connection

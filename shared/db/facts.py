@@ -1,0 +1,164 @@
+"""Versioned facts in the database; see ``shared.facts`` for what they are."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.accounting import Fate
+from shared.facts import Deletion, Fact, Version
+
+
+class FactStore:
+    """SQL on the ``facts`` and ``deletions`` tables of one schema. Batches only: one statement whatever the size."""
+
+    def __init__(self, schema: str) -> None:
+        self._upsert = _sql(_UPSERT, schema)
+        self._delete = _sql(_DELETE, schema)
+        self._deleted = _sql(_DELETED, schema)
+        self._owners = _sql(_OWNERS, schema)
+        self._live = _sql(_LIVE, schema)
+
+    async def save(self, connection: AsyncConnection, facts: Sequence[Fact]) -> list[Fate]:
+        """Store facts and return the fate of each: applied, unchanged or superseded."""
+        fates = [Fate.SUPERSEDED] * len(facts)
+        newest: dict[tuple[str, str, str, str], int] = {}
+        for index, fact in enumerate(facts):
+            held = newest.get(fact.identity)
+            if held is None or facts[held].version.order <= fact.version.order:
+                newest[fact.identity] = index
+        chosen = sorted(newest.values(), key=lambda index: facts[index].identity)
+        if not chosen:
+            return fates
+        rows = await connection.execute(self._upsert, _columns([facts[index] for index in chosen]))
+        for number, verdict in rows:
+            fates[chosen[number - 1]] = _VERDICTS[verdict]
+        await self._mark_deleted(connection, facts, fates)
+        return fates
+
+    async def delete(self, connection: AsyncConnection, deletions: Sequence[Deletion]) -> None:
+        """Leave tombstones; the newest version per key stands."""
+        newest: dict[tuple[str, str, str], Deletion] = {}
+        for one in sorted(deletions, key=lambda one: one.version.order):
+            newest[one.vpd, one.entity, one.key] = one
+        if newest:
+            await connection.execute(self._delete, _deletion_columns([newest[key] for key in sorted(newest)]))
+
+    async def owners(self, connection: AsyncConnection, deletions: Sequence[Deletion]) -> set[tuple[str, str]]:
+        """Return (trust, person) of the facts that these deletions concern."""
+        if not deletions:
+            return set()
+        rows = await connection.execute(self._owners, _deletion_columns(deletions))
+        return {(row.vpd, row.owner) for row in rows}
+
+    async def live(
+        self, connection: AsyncConnection, owners: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[Fact]]:
+        """Return the facts of each (trust, owner) that no newer deletion has removed."""
+        wanted = list(owners)
+        found: dict[tuple[str, str], list[Fact]] = defaultdict(list)
+        rows = await connection.execute(
+            self._live, {"vpd": [vpd for vpd, _ in wanted], "owner": [owner for _, owner in wanted]}
+        )
+        for row in rows:
+            version = Version(row.file, row.file_no, row.line)
+            found[row.vpd, row.owner].append(
+                Fact(row.vpd, row.entity, row.key, row.slice, row.owner, version, row.data)
+            )
+        return found
+
+    async def _mark_deleted(self, connection: AsyncConnection, facts: Sequence[Fact], fates: list[Fate]) -> None:
+        """A fact older than the tombstone of its key is superseded although it was stored."""
+        keys = sorted({(fact.vpd, fact.entity, fact.key) for fact in facts})
+        rows = await connection.execute(
+            self._deleted, {"vpd": [k[0] for k in keys], "entity": [k[1] for k in keys], "key": [k[2] for k in keys]}
+        )
+        gone = {(row.vpd, row.entity, row.key): (row.file_no, row.line) for row in rows}
+        for index, fact in enumerate(facts):
+            if fact.version.order < gone.get((fact.vpd, fact.entity, fact.key), (0, 0)):
+                fates[index] = Fate.SUPERSEDED
+
+
+_VERDICTS: Final = {"new": Fate.APPLIED, "same": Fate.UNCHANGED, "old": Fate.SUPERSEDED}
+
+_UPSERT: Final = """
+WITH incoming AS (
+    SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[]), CAST(:slice AS text[]),
+        CAST(:owner AS text[]), CAST(:file AS text[]), CAST(:file_no AS bigint[]), CAST(:line AS int[]),
+        CAST(CAST(:data AS text[]) AS jsonb[]))
+        WITH ORDINALITY AS t(vpd, entity, key, slice, owner, file, file_no, line, data, n)
+), written AS (
+    INSERT INTO {schema}.facts AS held (vpd, entity, key, slice, owner, file, file_no, line, data)
+    SELECT vpd, entity, key, slice, owner, file, file_no, line, data FROM incoming ORDER BY vpd, entity, key, slice
+    ON CONFLICT (vpd, entity, key, slice) DO UPDATE
+    SET owner = excluded.owner, file = excluded.file, file_no = excluded.file_no, line = excluded.line,
+        data = excluded.data
+    WHERE (held.file_no, held.line) < (excluded.file_no, excluded.line)
+)
+SELECT i.n, CASE
+    WHEN f.vpd IS NULL OR (f.file_no, f.line) = (i.file_no, i.line) THEN 'new'
+    WHEN (f.file_no, f.line) > (i.file_no, i.line) THEN 'old'
+    WHEN f.data = i.data AND f.owner = i.owner THEN 'same'
+    ELSE 'new' END
+FROM incoming i LEFT JOIN {schema}.facts f USING (vpd, entity, key, slice)
+"""
+
+_DELETE: Final = """
+INSERT INTO {schema}.deletions AS held (vpd, entity, key, file_no, line)
+SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[]), CAST(:file_no AS bigint[]),
+    CAST(:line AS int[])) AS t(vpd, entity, key, file_no, line) ORDER BY 1, 2, 3
+ON CONFLICT (vpd, entity, key) DO UPDATE SET file_no = excluded.file_no, line = excluded.line
+WHERE (held.file_no, held.line) < (excluded.file_no, excluded.line)
+"""
+
+_DELETED: Final = """
+SELECT d.vpd, d.entity, d.key, d.file_no, d.line FROM {schema}.deletions d
+JOIN unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
+USING (vpd, entity, key)
+"""
+
+_OWNERS: Final = """
+SELECT DISTINCT f.vpd, f.owner FROM {schema}.facts f
+JOIN unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
+USING (vpd, entity, key) WHERE f.owner <> ''
+"""
+
+_LIVE: Final = """
+SELECT f.vpd, f.entity, f.key, f.slice, f.owner, f.file, f.file_no, f.line, f.data FROM {schema}.facts f
+JOIN unnest(CAST(:vpd AS text[]), CAST(:owner AS text[])) AS t(vpd, owner) USING (vpd, owner)
+LEFT JOIN {schema}.deletions d USING (vpd, entity, key)
+WHERE d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line)
+ORDER BY f.vpd, f.owner, f.entity, f.key, f.slice
+"""
+
+
+def _sql(statement: str, schema: str) -> TextClause:
+    return text(statement.format(schema=schema))
+
+
+def _columns(facts: Sequence[Fact]) -> dict[str, list[Any]]:
+    encode = msgspec.json.encode
+    return {
+        "vpd": [fact.vpd for fact in facts],
+        "entity": [fact.entity for fact in facts],
+        "key": [fact.key for fact in facts],
+        "slice": [fact.slice for fact in facts],
+        "owner": [fact.owner for fact in facts],
+        "file": [fact.version.file for fact in facts],
+        "file_no": [fact.version.file_no for fact in facts],
+        "line": [fact.version.line for fact in facts],
+        "data": [encode(fact.data).decode() for fact in facts],
+    }
+
+
+def _deletion_columns(deletions: Sequence[Deletion]) -> dict[str, list[Any]]:
+    return {
+        "vpd": [one.vpd for one in deletions],
+        "entity": [one.entity for one in deletions],
+        "key": [one.key for one in deletions],
+        "file_no": [one.version.file_no for one in deletions],
+        "line": [one.version.line for one in deletions],
+    }

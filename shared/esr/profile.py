@@ -1,0 +1,121 @@
+"""A profile: everything that is particular to one specification of ESR files, read from YAML.
+
+A trust's real specification is another YAML file, never other code. The profiles that come with the product are this
+project's reconstruction from public material, not the official interface specification.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from shared.errors import ConfigurationError
+from shared.esr.file_names import FileNames, read_file_names
+from shared.esr.layout import Column, FileName, Kind, RecordLayout, ValueList
+from shared.esr.profile_parts import read_kinds, read_lists, read_records
+from shared.esr.rows import RowFormat
+from shared.esr.syntax import Syntax, read_syntax
+from shared.esr.yaml_source import Section, parse_yaml
+
+__all__ = ["Column", "FileName", "Kind", "Profile", "RecordLayout", "ValueList", "load_profile"]
+
+TrailerCount = Literal["data_records", "all_lines", "ignore"]
+
+_SETTINGS = (
+    "profile", "profile_version", "standing", "borrowed_from", "physical", "file_name", "kinds", "control", "records",
+    "kinds_records", "lists", "rules", "routing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One specification, ready for use. Made by ``load_profile``; safe to share.
+
+    ``control`` and ``rules`` are handed through as the YAML holds them, for the services that act on them.
+    """
+
+    name: str
+    version: str
+    syntax: Syntax
+    names: FileNames
+    interface_versions: tuple[str, ...]
+    trailer_count: TrailerCount
+    kinds: Mapping[str, Kind]
+    records: Mapping[str, RecordLayout]
+    rows: Mapping[str, RowFormat]
+    ignored_types: frozenset[str]
+    lists: Mapping[str, ValueList]
+    routing: Mapping[str, str]
+    control: Mapping[str, object]
+    rules: Mapping[str, object]
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the files."""
+        return self.syntax.encoding
+
+    @property
+    def delimiter(self) -> str:
+        """The one character between columns."""
+        return self.syntax.delimiter
+
+    def parse_file_name(self, name: str) -> FileName:
+        """Take a file's name apart. Raises FileRefusedError (F001) if it does not follow the profile."""
+        return self.names.parse(name)
+
+    def file_name(self, vpd: str, kind: str, day: date, seq: int) -> str:
+        """Spell a file's name. Raises ValueError if the profile has none for these parts."""
+        return self.names.spell(vpd, kind, day, seq)
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Load a profile by its built-in name (``esr-cstf``) or from a YAML file.
+
+    Text with a slash or ending in ``.yaml`` or ``.yml`` is a path. Raises ConfigurationError with a sentence that
+    names the mistake and its place.
+    """
+    place = f"Profile {name_or_path}"
+    if isinstance(name_or_path, str) and "/" not in name_or_path and not name_or_path.endswith((".yaml", ".yml")):
+        return _build(parse_yaml(_built_in(name_or_path), place))
+    try:
+        text = Path(name_or_path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{place} cannot be read ({type(error).__name__}).") from error
+    return _build(parse_yaml(text, place))
+
+
+def _built_in(name: str) -> str:
+    folder = resources.files("shared.esr.profiles")
+    files = {entry.name.removesuffix(".yaml"): entry for entry in folder.iterdir() if entry.name.endswith(".yaml")}
+    if name not in files:
+        known = ", ".join(sorted(files))
+        raise ConfigurationError(f"There is no built-in profile {name!r}; known are {known}. Or give a YAML file.")
+    return files[name].read_text(encoding="utf-8")
+
+
+def _build(source: Section) -> Profile:
+    source.only(_SETTINGS)
+    control = source.section("control")
+    syntax = read_syntax(source.section("physical"))
+    lists = read_lists(source.section("lists"))
+    records = read_records(source.section("records"), source.section("routing"), lists)
+    kinds, ignored = read_kinds(source.section("kinds"), source.section("kinds_records"), records)
+    vpd_digits = [column.length for layout in records.values() for column in layout.columns if column.name == "vpd"]
+    return Profile(
+        name=source.text("profile"),
+        version=source.text("profile_version"),
+        syntax=syntax,
+        names=read_file_names(source.section("file_name"), kinds, vpd_digits[0] if vpd_digits else 3),
+        interface_versions=control.texts("interface_versions"),
+        trailer_count=cast("TrailerCount", control.one_of("trailer_count", get_args(TrailerCount))),
+        kinds=kinds,
+        records=records,
+        rows={name: RowFormat(layout, syntax) for name, layout in records.items()},
+        ignored_types=ignored,
+        lists=lists,
+        routing={name: layout.routing for name, layout in records.items() if layout.routing},
+        control=control.plain(),
+        rules=source.section("rules").plain(),
+    )

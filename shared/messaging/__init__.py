@@ -1,0 +1,1 @@
+"""Messages, where they go, and the broker behind one protocol."""

@@ -1,0 +1,74 @@
+"""The messages that ingest sends: one per record, its columns as a flat JSON object of texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from shared.errors import RecordError
+from shared.facts import Version
+from shared.messaging.message import Message
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, str])
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record message, decoded."""
+
+    message: Message
+    entity: str
+    action: str
+    fields: dict[str, str]
+
+    @property
+    def version(self) -> Version:
+        """The version under which the fact is stored."""
+        return Version(self.message.file, self.message.file_no, self.message.line)
+
+
+def encode(fields: Mapping[str, str]) -> bytes:
+    """Return a record's body."""
+    return msgspec.json.encode(fields)
+
+
+def decode(message: Message) -> Record:
+    """Read a record message. Raises RecordError when it is not one of ours."""
+    if not (message.vpd and message.file_no and message.line):
+        raise RecordError("R900", "the message does not say which trust, file and line it comes from")
+    try:
+        fields = _FIELDS.decode(message.body)
+    except msgspec.DecodeError as error:
+        raise RecordError("R901", "the message body is not a flat object of texts") from error
+    if any("\x00" in value for value in fields.values()):
+        raise RecordError("R106", "a column holds a NUL character, which cannot be stored")
+    entity, _, action = message.type.partition(".")
+    return Record(message, entity, action, fields)
+
+
+def read(record: Record, kind: type[Struct]) -> Struct:
+    """Read a record's columns into a struct. Raises RecordError naming the column that is missing or malformed."""
+    try:
+        return msgspec.convert(record.fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise RecordError("R902", f"{record.entity}: {_without_values(str(error))}") from error
+
+
+def split(messages: Sequence[Message]) -> tuple[list[Record], list[tuple[Message, RecordError]]]:
+    """Decode a batch: the records, and the messages that are none with their reasons."""
+    records: list[Record] = []
+    faulty: list[tuple[Message, RecordError]] = []
+    for message in messages:
+        try:
+            records.append(decode(message))
+        except RecordError as error:
+            faulty.append((message, error))
+    return records, faulty
+
+
+def _without_values(sentence: str) -> str:
+    """Keep msgspec's own words, which name the column; it quotes values of enumerations only, and we use none."""
+    return sentence.replace("`", "'")
