@@ -39,7 +39,7 @@ class Line:
         )
 
     def record(self) -> str:
-        """Return the CFD record. ESR's own id is given on success only."""
+        """Return the CFD record; only a success has an id of ESR's own."""
         said = self.verdict
         return line(
             "CFD",
@@ -52,7 +52,7 @@ class Line:
                 "message_code": said.code,
                 "message_text": said.text,
                 "person_id": said.person_id,
-                "esr_record_id": said.element_id if said.status == "SUCCESS" else "",
+                "esr_record_id": said.element_id,
             },
         )
 

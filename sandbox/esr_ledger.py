@@ -116,13 +116,11 @@ class Ledger:
     def new_slice(self, kind: str, old: Mapping[str, str], start: date, changes: Mapping[str, str]) -> None:
         """End a slice the day before ``start`` and begin another with changed columns.
 
-        A slice that began on the same day is changed in place: two slices never begin together.
+        A slice that began on the same day is replaced: two slices of one record never begin together.
         """
-        first = day_text(start)
-        if old["effective_start"] != first:
-            ended = {"effective_end": day_text(start - timedelta(days=1)), "last_update": changes["last_update"]}
-            self.put(kind, {**old, **ended})
-        self.put(kind, {**old, "effective_end": END_OF_TIME, **changes, "effective_start": first})
+        ended = {"effective_end": day_text(start - timedelta(days=1)), "last_update": changes["last_update"]}
+        self.put(kind, {**old, **ended})
+        self.put(kind, {**old, "effective_end": END_OF_TIME, **changes, "effective_start": day_text(start)})
 
     def remove(self, kind: str, key: str) -> None:
         """Delete all slices of a record; the next changes file says so in a delete record."""

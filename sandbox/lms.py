@@ -43,9 +43,9 @@ class SandboxLms:
         self._admitted: deque[float] = deque()
         self._lock = threading.Lock()
         database.create(state, lms_operations.SCHEMA, {"vpd": vpd, "seed": str(seed)})
-        for one in COMPETENCES:
-            if one.certification is not None:
-                self.add_certification(one.certification, one.name.split("|")[2], one.months)
+        offered = [(one.certification, one.name.split("|")[2], one.months) for one in COMPETENCES if one.certification]
+        with database.transaction(state) as db:
+            db.executemany("insert or ignore into certification values (?, ?, ?)", offered)
 
     def add_certification(self, idnumber: str, name: str, active_months: int | None = None) -> None:
         """Add a certification that lasts some months, or for ever; one that exists is left as it is."""
@@ -101,7 +101,7 @@ class SandboxLms:
             lms_learners.finish_export(db, export)
         return path
 
-    def outage(self, on: bool) -> None:  # noqa: FBT001 - a switch
+    def outage(self, on: bool) -> None:
         """Answer every request with 503 from now on, or serve again."""
         self._out = on
 

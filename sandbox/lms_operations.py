@@ -9,7 +9,7 @@ import json
 import re
 import sqlite3
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -173,11 +173,13 @@ def _require_account(db: sqlite3.Connection, operation: _Operation) -> sqlite3.R
 
 def _require_day(name: str, value: str) -> str:
     try:
-        if not _ISO_DAY.fullmatch(value):
-            raise ValueError(name)
-        return date.fromisoformat(value).isoformat()
+        return date.fromisoformat(value).isoformat() if _ISO_DAY.fullmatch(value) else _no_day(name)
     except ValueError:
-        raise _RejectedError("invalid-date", f"{name} is not a date of the form YYYY-MM-DD") from None
+        return _no_day(name)
+
+
+def _no_day(name: str) -> NoReturn:
+    raise _RejectedError("invalid-date", f"{name} is not a date of the form YYYY-MM-DD")
 
 
 def _put_account(db: sqlite3.Connection, wanted: _Account) -> Answer:

@@ -111,9 +111,23 @@ def load_config(path: Path) -> BridgeConfig:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
     try:
-        return BridgeConfig.model_validate(said)
+        return _beside(path.parent, BridgeConfig.model_validate(said))
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {explain(error)}") from error
+
+
+def _beside(folder: Path, config: BridgeConfig) -> BridgeConfig:
+    """Read relative paths as relative to the configuration file, wherever the program was started."""
+    trusts = []
+    for trust in config.trusts:
+        profile = trust.profile
+        if profile.endswith((".yaml", ".yml")):
+            profile = str(folder / profile)
+        lms = trust.lms
+        if lms.token_file is not None:
+            lms = lms.model_copy(update={"token_file": folder / lms.token_file})
+        trusts.append(trust.model_copy(update={"profile": profile, "lms": lms}))
+    return config.model_copy(update={"trusts": tuple(trusts)})
 
 
 def explain(error: ValidationError) -> str:

@@ -65,6 +65,8 @@ class Component:
     work: Work
     consumers: tuple[Consumer, ...] = ()
     jobs: tuple[Job, ...] = ()
+    on_demand: tuple[Job, ...] = ()
+    """Work that is done when asked for, not by the clock: the one-shot mode asks."""
     router: APIRouter = field(default_factory=APIRouter)
 
 

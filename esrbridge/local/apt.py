@@ -23,24 +23,28 @@ _log = logging.getLogger(__name__)
 def install_rabbitmq(apt_get: Path, log: Path, policy: Path = POLICY) -> None:
     """Install the package ``rabbitmq-server`` without starting the system's own broker.
 
+    What the package manager says goes to ``log``. Debian's package enables its service for the next boot all the
+    same; on a machine that is kept, disable it with ``systemctl disable rabbitmq-server``.
+
     Raises ``BackendUnavailableError`` with the end of apt-get's output when that fails.
     """
     _log.warning("RabbitMQ is not installed; installing the package rabbitmq-server.")
     with _services_forbidden(policy), log.open("wb") as output:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", "rabbitmq-server"]):
-            done = subprocess.run(  # noqa: S603
-                [apt_get, "--quiet", *command],
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=APT_SECONDS,
-                check=False,
-            )
-            if done.returncode != 0:
+            try:
+                subprocess.run(  # noqa: S603
+                    [apt_get, "--quiet", *command],
+                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=APT_SECONDS,
+                    check=True,
+                )
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 raise BackendUnavailableError(
                     f"apt-get {command[0]} failed, so there is no RabbitMQ to start:\n{last_lines(log)}"
-                )
+                ) from error
 
 
 @contextmanager

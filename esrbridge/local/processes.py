@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import BackendUnavailableError
@@ -68,16 +68,17 @@ def read_pid(path: Path) -> int | None:
         return None
 
 
-def end_process(pid: int, mark: str, first: signal.Signals, seconds: float) -> None:
-    """End a process that is not our child: send ``first``, wait ``seconds``, then kill.
+def end_process(pid: int, mark: str, signals: tuple[signal.Signals, ...], seconds: float) -> None:
+    """End a process that is not our child: send the signals in turn, ``seconds`` apart, and a kill at the last.
 
     ``mark`` is a text its command line must hold, so that a process id the system has given to somebody else since
-    is never touched.
+    is never touched. Raises ``BackendUnavailableError`` when it survives even the kill.
     """
-    for number in (first, signal.SIGKILL):
+    for number in (*signals, signal.SIGKILL):
         if mark not in command_line(pid):
             return
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # it ended between the two lines
+            os.kill(pid, number)
         if wait_until(lambda: mark not in command_line(pid), seconds):
             return
     raise BackendUnavailableError(f"Process {pid} does not end; end it by hand and start again.")

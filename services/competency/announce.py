@@ -1,5 +1,7 @@
 """From a changed decision to the event that tells of it, and to the fate of its line."""
 
+from typing import Any
+
 from services.competency.domain import IGNORED, PARKED, Decision
 from services.competency.store import PersonKey
 from shared import events
@@ -33,42 +35,28 @@ def _event(
         if before is None or before.verdict not in _ON_ITS_WAY:
             return None
         return events.CompetenceWithdrawn(vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision)
-    match decision.verdict:
-        case "certification":
-            return events.CompetenceAchieved(
-                vpd=vpd,
-                cause=cause,
-                person_id=person_id,
-                key=decision.key,
-                revision=revision,
-                competence_name=decision.competence_name,
-                certification=decision.certification,
-                achieved_on=decision.achieved_on,
-                expires_on=decision.expires_on,
-            )
-        case "evidence":
-            return events.EvidenceRecorded(
-                vpd=vpd,
-                cause=cause,
-                person_id=person_id,
-                key=decision.key,
-                revision=revision,
-                competence_name=decision.competence_name,
-                achieved_on=decision.achieved_on,
-                expires_on=decision.expires_on,
-            )
-        case "to_esr":
-            return _completed(key, decision, revision)
-        case "unmapped":
-            version = decision.version
-            return events.MappingMissing(
-                vpd=vpd,
-                cause=Cause("lms", version.file, version.file_no),
-                kind="certification",
-                name=decision.certification,
-            )
-        case _:
-            return None
+    if decision.verdict == "to_esr":
+        return _completed(key, decision, revision)
+    if decision.verdict == "unmapped":
+        missing = Cause("lms", decision.version.file, decision.version.file_no)
+        return events.MappingMissing(vpd=vpd, cause=missing, kind="certification", name=decision.certification)
+    return _achieved(key, decision, revision, cause) if decision.verdict in _ON_ITS_WAY else None
+
+
+def _achieved(key: PersonKey, decision: Decision, revision: int, cause: Cause) -> events.AchievementEvent:
+    said: dict[str, Any] = {
+        "vpd": key[0],
+        "cause": cause,
+        "person_id": key[1],
+        "key": decision.key,
+        "revision": revision,
+        "competence_name": decision.competence_name,
+        "achieved_on": decision.achieved_on,
+        "expires_on": decision.expires_on,
+    }
+    if decision.verdict == "certification":
+        return events.CompetenceAchieved(**said, certification=decision.certification)
+    return events.EvidenceRecorded(**said)
 
 
 def _completed(key: PersonKey, decision: Decision, revision: int) -> events.CertificationCompleted:

@@ -76,10 +76,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
 
     @property
+    def moment(self) -> datetime:
+        """The moment of completion in UK local time; one without offset is that already."""
+        said = self.completed_at
+        return said if said.tzinfo is None else said.astimezone(LONDON)
+
+    @property
     def day(self) -> date:
-        """The day of completion in the UK; a moment without offset is UK local time."""
-        moment = self.completed_at
-        return (moment if moment.tzinfo is None else moment.astimezone(LONDON)).date()
+        """The day of completion in the UK."""
+        return self.moment.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +198,8 @@ def _of_element(
     certification = catalogue.certification(definition)
     verdict: Verdict = "certification" if certification else "evidence"
     said = before.get(("esr", key))
-    if said is not None and said.verdict == "mirror":
-        verdict = "mirror"
-    elif (said is None or said.verdict in PARKED) and (certification, element.date_from) in learnt:
+    undecided = said is None or said.verdict in PARKED
+    if (said and said.verdict == "mirror") or (undecided and (certification, element.date_from) in learnt):
         verdict = "mirror"
     return Decision(
         "esr",
@@ -253,7 +257,7 @@ def _to_esr(
         competence_name=definition.competence_name,
         achieved_on=day,
         expires_on=completion.expires_on.isoformat() if completion.expires_on else "",
-        completed_at=completion.completed_at.isoformat(),
+        completed_at=completion.moment.isoformat(),
         method=completion.method,
         course=completion.course_idnumber,
     )

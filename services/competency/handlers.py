@@ -143,12 +143,13 @@ def _change(
 ) -> list[tuple[PersonKey, Held]]:
     """Announce and settle one decision; return it for storing when it is new or different."""
     waited = fate_of(decision)
-    if waited is not None:
-        unit.settle(key[0], decision.version.file, decision.version.line, waited)
+    line = (key[0], decision.version.file, decision.version.line)
     before = held.decision if held and held.decision.verdict != "removed" else None
+    if waited is not None and (before != decision or unit.settles(*line)):
+        unit.settle(*line, waited)
     if before is not None and before.verdict.startswith("parked"):
         if waited is None and before.version == decision.version:
-            unit.settle(key[0], decision.version.file, decision.version.line, Fate.APPLIED)
+            unit.settle(*line, Fate.APPLIED)
         elif before.version != decision.version:
             _settle_old_line(unit, key[0], before)
     if held is not None and before == decision:

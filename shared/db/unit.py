@@ -33,6 +33,10 @@ class Unit:
         if line:
             self.fates[(vpd, file), line] = fate
 
+    def settles(self, vpd: str, file: str, line: int) -> bool:
+        """Whether this unit gives that line a fate."""
+        return ((vpd, file), line) in self.fates
+
     def emit(self, event: events.Event, *identity: str | int) -> None:
         """Publish an event once the transaction is committed.
 
@@ -58,6 +62,10 @@ class Unit:
     def dead_letter(self, message: Message, queue: str, error: Exception) -> None:
         """Give up on one message for good: keep it with its reason, and give its line the fate dead-lettered."""
         self.settle(message.vpd, message.file, message.line, Fate.DEAD_LETTERED)
+        self.put_aside(message, queue, error)
+
+    def put_aside(self, message: Message, queue: str, error: Exception) -> None:
+        """Send a message to the dead letters of ``queue`` with its reason; its line's fate is the caller's matter."""
         code, reason = describe(error)
         letter = Message(
             exchange=DEAD,

@@ -1,6 +1,7 @@
 """Real servers on this machine: what they keep, whom they let in, and that nothing stays behind."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -114,6 +115,14 @@ async def test_the_wheels_postgres_keeps_its_rows_over_a_restart_in_a_folder_too
     assert not command_line(second)
 
 
+async def test_a_folder_closed_to_others_serves_and_stays_closed(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with postgres(closed / "postgres", prefer_wheel=True) as database:
+        await ask(database.url, "checkpoint")
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
 async def test_rows_survive_the_killing_of_the_process_that_owned_postgres(tmp_path: Path) -> None:
     await asyncio.to_thread(owner_killed_once_ready, POSTGRES_OWNER, tmp_path)
     orphan = postmaster(tmp_path)
@@ -124,13 +133,20 @@ async def test_rows_survive_the_killing_of_the_process_that_owned_postgres(tmp_p
     assert not command_line(ours)
 
 
-async def test_rows_survive_the_killing_of_postgres_itself(tmp_path: Path) -> None:
+async def test_rows_survive_the_killing_of_postgres_itself_in_the_middle_of_a_query(tmp_path: Path) -> None:
     with postgres(tmp_path, prefer_wheel=True) as database:
         await ask(database.url, "create table kept (line integer)")
         await ask(database.url, "insert into kept values (7)")
+        query = "select count(*) from generate_series(1, 10000000)"
+        running = asyncio.create_task(ask(database.url, query))
+        seen = f"select count(*) from pg_stat_activity where state = 'active' and query = '{query}'"
+        while await ask(database.url, seen) == 0:
+            assert not running.done()
         os.kill(postmaster(tmp_path), signal.SIGKILL)
+    # The session that is at work outlives its server, and nobody else may touch the data until it has ended.
     with postgres(tmp_path, prefer_wheel=True) as database:
         assert await ask(database.url, "select line from kept") == 7
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_service_role_logs_in_with_its_password_only(tmp_path: Path) -> None:
@@ -366,6 +382,7 @@ def test_a_docker_client_without_an_engine_counts_as_no_docker() -> None:
 def test_a_container_without_an_engine_is_an_error_of_its_own() -> None:
     with pytest.raises(ContainerError, match="engine did not answer"):
         container("postgres:17-alpine", 5432, {}, lambda _host, _port: True).__enter__()
+    gc.collect()
 
 
 # --- the helpers ------------------------------------------------------------------------------------------------
@@ -395,10 +412,13 @@ def test_no_service_may_start_while_apt_installs_and_the_old_policy_returns(
 def test_a_process_that_ignores_the_first_signal_is_killed() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 1; done"
     with subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True) as stubborn:
-        assert stubborn.stdout is not None
-        assert stubborn.stdout.readline() == "ready\n"
-        end_process(stubborn.pid, "echo ready", signal.SIGTERM, seconds=0.3)
-        assert stubborn.wait() == -signal.SIGKILL
+        try:
+            assert stubborn.stdout is not None
+            assert stubborn.stdout.readline() == "ready\n"
+            end_process(stubborn.pid, "echo ready", (signal.SIGTERM,), seconds=0.3)
+            assert stubborn.wait(5) == -signal.SIGKILL
+        finally:
+            stubborn.kill()
 
 
 def test_free_ports_are_different_and_outside_the_range_for_outgoing_connections() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, FileRefusedError
-from shared.esr import load_profile
+from shared.esr import check_fields, load_profile
 
 PROFILE = load_profile("esr-cstf")
 GDW = load_profile("esr-go-gdw")
@@ -153,6 +153,7 @@ def test_a_missing_or_undecodable_file_is_a_configuration_error(tmp_path: Path) 
         ("mode: request", "mode: wish", "supported: changes, confirm, full, request"),
         ("regex: '^", "regex: '^(", "not a regular expression"),
         ("(?P<seq>[0-9]{8})", "([0-9]{8})", "must name the groups"),
+        ("(?P<seq>[0-9]{8})", "(?P<seq>[0-9]{7})[0-9]", "do not fit each other"),
         ("{date}_{seq}.DAT", "{date}-{seq}.DAT", "do not fit each other"),
         ("{date}_{seq}.DAT", "{day}_{seq}.DAT", "do not fit each other"),
         ("seq_digits: 8", "seq_digits: 9", "whole number from 1 to 8"),
@@ -194,3 +195,23 @@ def test_a_document_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> 
     wrong.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="must be a mapping"):
         load_profile(wrong)
+
+
+def test_a_name_that_a_loose_pattern_lets_through_but_nobody_could_spell_is_f001(tmp_path: Path) -> None:
+    loose = tmp_path / "loose.yaml"
+    loose.write_text(SOURCE.replace("(?P<seq>[0-9]{8})", "(?P<seq>[0-9A-F]{8,9})"), encoding="utf-8")
+    profile = load_profile(loose)
+    for number in ("100000000", "0000000A"):
+        with pytest.raises(FileRefusedError) as refused:
+            profile.parse_file_name(f"CS_999_CST_CSF_20260302_{number}.DAT")
+        assert refused.value.file_code == "F001"
+
+
+def test_a_key_column_must_be_filled_whatever_its_use(tmp_path: Path) -> None:
+    changed = tmp_path / "trust.yaml"
+    text = SOURCE.replace("ORD: [record_type F(3) M, organisation_id X(30) M key]",
+                          "ORD: [record_type F(3) M, organisation_id X(30) O key]")  # fmt: skip
+    assert text != SOURCE
+    changed.write_text(text, encoding="utf-8")
+    faults = check_fields(load_profile(changed), "ORD", {})
+    assert [(fault.code, fault.column) for fault in faults] == [("R101", "organisation_id")]

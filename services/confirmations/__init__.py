@@ -1,0 +1,1 @@
+"""What ESR said of each thing sent, and what it has not said yet."""

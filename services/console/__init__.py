@@ -1,0 +1,1 @@
+"""The dead-letter store, and what operators do with dead letters."""

@@ -1,0 +1,1 @@
+"""The door: files, their validity, order and accounting; one message per record."""

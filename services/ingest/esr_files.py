@@ -1,0 +1,59 @@
+"""ESR's files as a source of records, by the trust's profile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.ingest.source import Checked, Line, Place
+from shared.errors import FileRefusedError
+from shared.esr.profile import Profile
+from shared.esr.reader import Position, read_records
+from shared.esr.structure import check_structure
+from shared.messaging.topology import RECORDS
+
+
+class EsrFiles:
+    """Reads the kinds of file that travel from ESR to us."""
+
+    exchange = RECORDS
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def name_of(self, name: str) -> str:
+        """Return the name as the profile spells it."""
+        try:
+            return self._profile.parse_file_name(name).name
+        except FileRefusedError:
+            return name
+
+    def check(self, path: Path, name: str, vpd: str) -> Checked:
+        """Check the structure of the whole file."""
+        found = check_structure(path, self._profile, name=name, vpd=vpd, flow="esr_to_lms")
+        if found.name is None:
+            return Checked("", "", "", 0, 0, 0, found.faults)
+        kind = self._profile.kinds[found.name.kind]
+        return Checked(
+            stream=kind.counter,
+            kind=kind.code,
+            mode=kind.mode,
+            number=found.name.number,
+            seq=found.name.seq,
+            records=found.data_records,
+            faults=found.faults,
+            previous_run=found.header.previous_run if found.header else None,
+            current_run=found.header.current_run if found.header else None,
+        )
+
+    def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:
+        """Yield data records; warnings are not faults."""
+        after = Position(start.offset, start.line, start.position)
+        for record in read_records(path, self._profile, start=after, name=name):
+            yield Line(
+                line=record.line,
+                type=record.routing,
+                fields=record.fields,
+                after=Place(record.end_offset, record.line, record.position),
+                faults=tuple(fault for fault in record.faults if not fault.warning),
+                ignored=record.ignored,
+                unknown=record.ignored and bool(record.faults),
+            )

@@ -1,0 +1,64 @@
+"""What ingest needs to know of a file's format. One implementation reads ESR's files, one the LMS's CSV files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from shared.esr.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one pass over a file found out. ``faults`` empty: every record may be split off."""
+
+    stream: str
+    kind: str
+    mode: str
+    number: int
+    seq: int
+    records: int
+    faults: tuple[Fault, ...] = ()
+    previous_run: datetime | None = None
+    current_run: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two records, from which reading can go on."""
+
+    offset: int = 0
+    line: int = 0
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One data record. ``after`` is the place behind it."""
+
+    line: int
+    type: str
+    fields: dict[str, str]
+    after: Place
+    faults: tuple[Fault, ...] = ()
+    ignored: bool = False
+    unknown: bool = field(default=False)
+
+
+class Source(Protocol):
+    """A file format."""
+
+    exchange: str
+
+    def name_of(self, name: str) -> str:
+        """Return the name as the format spells it; a name that is not of the format comes back unchanged."""
+        ...
+
+    def check(self, path: Path, name: str, vpd: str) -> Checked:
+        """Read the whole file once in bounded memory. Never raises for bad content; OSError goes through."""
+        ...
+
+    def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:
+        """Yield the data records after ``start`` of a file that ``check`` found sound."""
+        ...

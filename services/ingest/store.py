@@ -1,0 +1,302 @@
+"""The tables of ``ingest``: files, their checkpoints and their accounts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Row, Table, Text, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.ingest.domain import ACCEPTED, File, Ruling
+from services.ingest.source import Checked, Place
+from shared.accounting import Fate, summary
+from shared.db import tables
+
+SCHEMA: Final = "ingest"
+METADATA: Final = MetaData(schema=SCHEMA)
+
+OUTBOX: Final = tables.outbox(METADATA)
+LINE_FATES: Final = tables.line_fates(METADATA)
+
+FILES: Final = Table(
+    "files",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True, comment="the same name with other bytes is another arrival"),
+    Column("origin", Text, nullable=False, comment="esr or lms"),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("repeats", Integer, nullable=False, server_default="0", comment="times the same bytes came again"),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("code", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("faults", JSONB, nullable=False, server_default="[]"),
+    Column("stream", Text, nullable=False, server_default="", comment="the counter the file belongs to"),
+    Column("kind", Text, nullable=False, server_default=""),
+    Column("mode", Text, nullable=False, server_default=""),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("seq", BigInteger, nullable=False, server_default="0"),
+    Column("records", BigInteger, nullable=False, server_default="0"),
+    Column("previous_run", DateTime),
+    Column("current_run", DateTime),
+    Column("offset", BigInteger, nullable=False, server_default="0"),
+    Column("line", BigInteger, nullable=False, server_default="0"),
+    Column("position", BigInteger, nullable=False, server_default="0", comment="records sent so far"),
+    Column("claimed_until", DateTime(timezone=True), comment="a replica is splitting the file"),
+    Column("last_turn", DateTime(timezone=True), comment="files take turns"),
+    Column("fates", JSONB, nullable=False, server_default="{}", comment="how many records met which fate"),
+    Column("completed_at", DateTime(timezone=True)),
+    Index("files_by_stream", "vpd", "stream", "number"),
+    Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
+    Index(
+        "files_accepted",
+        "vpd",
+        "name",
+        unique=True,
+        postgresql_where=text("status IN ('ready', 'splitting', 'split', 'complete')"),
+    ),
+)
+
+
+AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file as it was found in a folder."""
+
+    vpd: str
+    name: str
+    sha256: str
+    origin: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A file that is being split, and where to go on."""
+
+    vpd: str
+    name: str
+    sha256: str
+    origin: str
+    stream: str
+    number: int
+    records: int
+    place: Place
+    accounted: int
+
+
+async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -> str:
+    """Note an arrival; return ``new``, ``known`` (seen before in this place) or ``again`` (the same bytes anew)."""
+    row = insert(FILES).values(
+        vpd=arrival.vpd,
+        name=arrival.name,
+        sha256=arrival.sha256,
+        origin=arrival.origin,
+        size=arrival.size,
+        mtime_ns=arrival.mtime_ns,
+        received_at=moment,
+        status="received",
+    )
+    added = await connection.execute(row.on_conflict_do_nothing().returning(FILES.c.name))
+    if added.first() is not None:
+        return "new"
+    repeated = await connection.execute(
+        update(FILES)
+        .where(_is(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns != arrival.mtime_ns)
+        .values(repeats=FILES.c.repeats + 1, mtime_ns=arrival.mtime_ns)
+    )
+    return "again" if repeated.rowcount else "known"
+
+
+async def unchecked(connection: AsyncConnection) -> Sequence[AnyRow]:
+    """Return arrivals whose structure has not been checked."""
+    query = select(FILES).where(FILES.c.status == "received").order_by(FILES.c.vpd, FILES.c.name)
+    return (await connection.execute(query)).all()
+
+
+async def set_checked(connection: AsyncConnection, vpd: str, name: str, sha256: str, checked: Checked) -> bool:
+    """Note what checking found; return False when a replica did so before."""
+    first = checked.faults[0] if checked.faults else None
+    number = checked.number
+    if not number and not first:
+        number = int(await connection.scalar(_NEXT_NUMBER, {"vpd": vpd, "stream": checked.stream}) or 1)
+    done = await connection.execute(
+        update(FILES)
+        .where(_is(vpd, name, sha256), FILES.c.status == "received")
+        .values(
+            status="quarantined" if first else "checked",
+            code=first.code if first else "",
+            reason=first.text if first else "",
+            faults=[
+                {"code": fault.code, "line": fault.line, "column": fault.column, "text": fault.text}
+                for fault in checked.faults
+            ],
+            stream=checked.stream,
+            kind=checked.kind,
+            mode=checked.mode,
+            number=number,
+            seq=checked.seq or number,
+            records=checked.records,
+            previous_run=checked.previous_run,
+            current_run=checked.current_run,
+        )
+    )
+    return bool(done.rowcount)
+
+
+async def lock_trust(connection: AsyncConnection, vpd: str) -> None:
+    """Let replicas rule on a trust's files one after the other."""
+    await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7))"), {"key": f"ingest/{vpd}"})
+
+
+async def streams_with_waiting(connection: AsyncConnection, vpd: str) -> list[str]:
+    """Return the streams of a trust that have sound files which were not let in yet."""
+    query = select(FILES.c.stream).distinct().where(FILES.c.vpd == vpd, FILES.c.status.in_(("checked", "held")))
+    return sorted(await connection.scalars(query))
+
+
+async def of_stream(connection: AsyncConnection, vpd: str, stream: str) -> list[File]:
+    """Return a stream's files as far as order is concerned: those waiting, and those accepted."""
+    query = select(FILES).where(FILES.c.vpd == vpd, FILES.c.stream == stream)
+    return [
+        File(
+            row.name, row.sha256, row.number, row.seq, row.mode, row.status, row.code, row.previous_run, row.current_run
+        )
+        for row in await connection.execute(query.where(FILES.c.status.not_in(("quarantined", "refused", "received"))))
+    ]
+
+
+async def apply_ruling(connection: AsyncConnection, vpd: str, ruling: Ruling) -> None:
+    """Store what was ruled on a file."""
+    await connection.execute(
+        update(FILES)
+        .where(_is(vpd, ruling.file.name, ruling.file.sha256))
+        .values(status=ruling.status, code=ruling.code, reason=ruling.reason)
+    )
+
+
+async def claim(connection: AsyncConnection, seconds: float) -> Turn | None:
+    """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life."""
+    row = (await connection.execute(_CLAIM, {"seconds": seconds})).first()
+    if row is None:
+        return None
+    return Turn(
+        vpd=row.vpd,
+        name=row.name,
+        sha256=row.sha256,
+        origin=row.origin,
+        stream=row.stream,
+        number=row.number,
+        records=row.records,
+        place=Place(row.offset, row.line, row.position),
+        accounted=sum(row.fates.values()),
+    )
+
+
+async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, done: bool) -> None:
+    """Note that every record before ``place`` is confirmed on the broker, and give up the claim."""
+    await connection.execute(
+        update(FILES)
+        .where(_is(turn.vpd, turn.name, turn.sha256))
+        .values(
+            offset=place.offset,
+            line=place.line,
+            position=place.position,
+            claimed_until=None,
+            status="split" if done else "splitting",
+        )
+    )
+
+
+async def start_over(connection: AsyncConnection) -> None:
+    """Split again every file that is not accounted for: the broker has forgotten what it held."""
+    await connection.execute(
+        update(FILES)
+        .where(FILES.c.status.in_(("splitting", "split")))
+        .values(offset=0, line=0, position=0, status="ready", claimed_until=None)
+    )
+
+
+async def lock_accepted(connection: AsyncConnection, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], AnyRow]:
+    """Lock the accepted files of these names in key order."""
+    ordered = sorted(files)
+    rows = await connection.execute(_LOCK, {"vpd": [vpd for vpd, _ in ordered], "name": [name for _, name in ordered]})
+    return {(row.vpd, row.name): row for row in rows}
+
+
+async def save_fates(
+    connection: AsyncConnection, row: AnyRow, fates: Counter[Fate], *, complete_at: datetime | None
+) -> None:
+    """Store a file's account, and its completion."""
+    values: dict[str, Any] = {"fates": {str(int(fate)): number for fate, number in sorted(fates.items()) if number}}
+    if complete_at is not None:
+        values |= {"status": "complete", "completed_at": complete_at}
+    await connection.execute(update(FILES).where(_is(row.vpd, row.name, row.sha256)).values(values))
+
+
+def fates_of(row: AnyRow) -> Counter[Fate]:
+    """Return a file's account by fate."""
+    return Counter({Fate(int(fate)): number for fate, number in row.fates.items()})
+
+
+async def overview(connection: AsyncConnection, vpd: str) -> list[dict[str, Any]]:
+    """Return every arrival of a trust with its status and account, in order of arrival."""
+    query = (
+        select(FILES)
+        .where(FILES.c.vpd == vpd)
+        .order_by(FILES.c.received_at, FILES.c.stream, FILES.c.number, FILES.c.name)
+    )
+    return [describe(row) for row in await connection.execute(query)]
+
+
+def describe(row: AnyRow) -> dict[str, Any]:
+    """Return one arrival as APIs and the command line show it."""
+    fates = fates_of(row)
+    accounted = summary(fates) if row.status in ACCEPTED else {}
+    reasons = {fate.reason: number for fate, number in fates.items() if fate.group in ("parked", "ignored")}
+    return {
+        "vpd": row.vpd,
+        "name": row.name,
+        "kind": row.kind,
+        "status": row.status,
+        "code": row.code,
+        "reason": row.reason,
+        "faults": row.faults,
+        "repeats": row.repeats,
+        "records": row.records,
+        "accounted": accounted,
+        "reasons": reasons,
+        "adds_up": row.status == "complete",
+        "sha256": row.sha256,
+    }
+
+
+def _is(vpd: str, name: str, sha256: str) -> Any:  # noqa: ANN401 - a SQL condition
+    return (FILES.c.vpd == vpd) & (FILES.c.name == name) & (FILES.c.sha256 == sha256)
+
+
+_NEXT_NUMBER: Final = text(
+    "SELECT COALESCE(max(number), 0) + 1 FROM ingest.files WHERE vpd = :vpd AND stream = :stream"
+)
+
+_CLAIM: Final = text(
+    "UPDATE ingest.files f SET status = 'splitting', claimed_until = now() + make_interval(secs => :seconds), "
+    "last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files "
+    "WHERE status IN ('ready', 'splitting') AND (claimed_until IS NULL OR claimed_until < now()) "
+    "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
+    "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
+)
+
+_LOCK: Final = text(
+    "SELECT f.* FROM ingest.files f JOIN unnest(CAST(:vpd AS text[]), CAST(:name AS text[])) AS t(vpd, name) "
+    "USING (vpd, name) WHERE f.status IN ('ready', 'splitting', 'split', 'complete') "
+    "ORDER BY f.vpd, f.name FOR UPDATE OF f"
+)

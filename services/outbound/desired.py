@@ -1,0 +1,176 @@
+"""The SQL by which events become desired state: array upserts that keep the newest revision."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import events
+
+
+async def note_people(connection: AsyncConnection, said: Sequence[events.PersonEvent]) -> None:
+    """Keep the newest word about each person."""
+    newest: dict[tuple[str, ...], events.PersonEvent] = {}
+    for event in sorted(said, key=lambda one: one.person.revision):
+        newest[event.vpd, event.person.person_id] = event
+    await _upsert(
+        connection,
+        _ACCOUNTS,
+        {
+            key: {
+                "revision": event.person.revision,
+                "file_no": event.cause.file_no,
+                "person": msgspec.json.encode(event.person).decode(),
+            }
+            for key, event in newest.items()
+        },
+        ("vpd", "person_id"),
+    )
+
+
+async def note_achievements(connection: AsyncConnection, said: Sequence[events.AchievementEvent]) -> None:
+    """Keep the newest word about each achievement; it is wanted in the LMS."""
+    newest: dict[tuple[str, ...], events.AchievementEvent] = {}
+    for event in sorted(said, key=lambda one: one.revision):
+        newest[event.vpd, event.person_id, event.key] = event
+    await _upsert(
+        connection,
+        _DELIVERIES,
+        {
+            key: {
+                "revision": event.revision,
+                "file_no": event.cause.file_no,
+                "kind": "certification" if isinstance(event, events.CompetenceAchieved) else "evidence",
+                "content": msgspec.json.encode(event).decode(),
+                "state": "wanted",
+            }
+            for key, event in newest.items()
+        },
+        ("vpd", "person_id", "key"),
+    )
+
+
+async def note_withdrawals(connection: AsyncConnection, said: Sequence[events.CompetenceWithdrawn]) -> None:
+    """What is not delivered yet will not be; what is delivered stays, as the trust's policy is to report only."""
+    newest: dict[tuple[str, ...], events.CompetenceWithdrawn] = {}
+    for event in sorted(said, key=lambda one: one.revision):
+        newest[event.vpd, event.person_id, event.key] = event
+    rows = {key: {"revision": event.revision, "file_no": event.cause.file_no} for key, event in newest.items()}
+    await _upsert(connection, _WITHDRAWALS, rows, ("vpd", "person_id", "key"))
+
+
+async def note_completions(connection: AsyncConnection, said: Sequence[events.CertificationCompleted]) -> None:
+    """Keep completions for ESR; one that has left is not changed any more."""
+    newest: dict[tuple[str, ...], events.CertificationCompleted] = {}
+    for event in sorted(said, key=lambda one: one.revision):
+        newest[event.vpd, event.person_id, event.key] = event
+    await _upsert(
+        connection,
+        _COMPLETIONS,
+        {
+            key: {
+                "revision": event.revision,
+                "file_no": event.cause.file_no,
+                "content": msgspec.json.encode(event).decode(),
+            }
+            for key, event in newest.items()
+        },
+        ("vpd", "person_id", "key"),
+    )
+
+
+async def note_answers(connection: AsyncConnection, said: Sequence[events.CompletionAnswer]) -> None:
+    """Note ESR's answers by reference."""
+    last = {(event.vpd, event.reference): event for event in said}
+    if not last:
+        return
+    await connection.execute(
+        _ANSWERS,
+        {
+            "vpd": [vpd for vpd, _ in last],
+            "reference": [reference for _, reference in last],
+            "state": ["confirmed" if isinstance(e, events.CompletionConfirmed) else "rejected" for e in last.values()],
+            "code": [event.code for event in last.values()],
+        },
+    )
+
+
+async def open_gates(connection: AsyncConnection, said: Sequence[events.FileCompleted]) -> None:
+    """Note which file of each stream is wholly accounted for: effects of it and of older ones may leave."""
+    upto: dict[tuple[str, ...], int] = {}
+    for event in said:
+        key = (event.vpd, event.cause.stream)
+        upto[key] = max(upto.get(key, 0), event.cause.file_no)
+    await _upsert(connection, _GATES, {key: {"upto": number} for key, number in upto.items()}, ("vpd", "stream"))
+
+
+async def _upsert(
+    connection: AsyncConnection,
+    statement: TextClause,
+    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
+    keys: Sequence[str],
+) -> None:
+    """Run an array upsert, rows in key order so that replicas do not deadlock."""
+    if not rows:
+        return
+    ordered = sorted(rows)
+    columns: dict[str, list[Any]] = {name: [key[index] for key in ordered] for index, name in enumerate(keys)}
+    for name in rows[ordered[0]]:
+        columns[name] = [rows[key][name] for key in ordered]
+    await connection.execute(statement, columns)
+
+
+_ACCOUNTS: Final = text("""
+INSERT INTO outbound.accounts AS held (vpd, person_id, revision, file_no, person, dirty)
+SELECT vpd, person_id, revision, file_no, CAST(person AS jsonb), true FROM unnest(CAST(:vpd AS text[]),
+    CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]), CAST(:person AS text[]))
+    AS t(vpd, person_id, revision, file_no, person)
+ON CONFLICT (vpd, person_id) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
+    person = excluded.person, dirty = true, refused = ''
+WHERE held.revision < excluded.revision
+""")
+
+_DELIVERIES: Final = text("""
+INSERT INTO outbound.deliveries AS held (vpd, person_id, key, revision, file_no, kind, content, state)
+SELECT vpd, person_id, key, revision, file_no, kind, CAST(content AS jsonb), state FROM unnest(CAST(:vpd AS text[]),
+    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
+    CAST(:kind AS text[]), CAST(:content AS text[]), CAST(:state AS text[]))
+    AS t(vpd, person_id, key, revision, file_no, kind, content, state)
+ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
+    kind = excluded.kind, content = excluded.content, state = excluded.state, code = ''
+WHERE held.revision < excluded.revision
+""")
+
+_WITHDRAWALS: Final = text("""
+INSERT INTO outbound.deliveries AS held (vpd, person_id, key, revision, file_no, kind, content, state)
+SELECT vpd, person_id, key, revision, file_no, 'certification', '{}', 'withdrawn' FROM unnest(CAST(:vpd AS text[]),
+    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]))
+    AS t(vpd, person_id, key, revision, file_no)
+ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
+    state = 'withdrawn', code = ''
+WHERE held.revision < excluded.revision
+""")
+
+_COMPLETIONS: Final = text("""
+INSERT INTO outbound.completions AS held (vpd, person_id, key, revision, file_no, content, state)
+SELECT vpd, person_id, key, revision, file_no, CAST(content AS jsonb), 'waiting' FROM unnest(CAST(:vpd AS text[]),
+    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
+    CAST(:content AS text[])) AS t(vpd, person_id, key, revision, file_no, content)
+ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, content = excluded.content,
+    file_no = excluded.file_no
+WHERE held.revision < excluded.revision AND held.state = 'waiting'
+""")
+
+_ANSWERS: Final = text("""
+UPDATE outbound.completions c SET state = t.state, code = t.code FROM unnest(CAST(:vpd AS text[]),
+    CAST(:reference AS text[]), CAST(:state AS text[]), CAST(:code AS text[])) AS t(vpd, reference, state, code)
+WHERE (c.vpd, c.reference) = (t.vpd, t.reference)
+""")
+
+_GATES: Final = text("""
+INSERT INTO outbound.gates AS held (vpd, stream, upto)
+SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:stream AS text[]), CAST(:upto AS bigint[]))
+ON CONFLICT (vpd, stream) DO UPDATE SET upto = excluded.upto WHERE held.upto < excluded.upto
+""")

@@ -1,0 +1,40 @@
+"""Events to desired state. Events carry state and a revision, so each write is "keep the newest"."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from services.outbound import desired
+from shared import events
+from shared.db.unit import Work
+from shared.messaging.message import Message
+
+QUEUE: Final = "outbound.events"
+
+Kind = TypeVar("Kind", bound=events.Event)
+
+
+class OutboundHandlers:
+    """What ``outbound`` does with messages."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def on_events(self, messages: Sequence[Message]) -> None:
+        """Fold a batch of events into desired state."""
+        said = [events.decode(message.type, message.body) for message in messages]
+        async with self._work.engine.begin() as connection:
+            await desired.note_people(connection, _of(said, events.PersonEvent))
+            await desired.note_achievements(connection, _of(said, events.AchievementEvent))
+            await desired.note_withdrawals(connection, _of(said, events.CompetenceWithdrawn))
+            await desired.note_completions(connection, _of(said, events.CertificationCompleted))
+            await desired.note_answers(connection, _of(said, events.CompletionAnswer))
+            await desired.open_gates(connection, _of(said, events.FileCompleted))
+
+    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
+        """Dead-letter a message whose handling failed for good."""
+        async with self._work.unit() as unit:
+            unit.dead_letter(message, queue, error)
+
+
+def _of(said: Sequence[events.Event], kind: type[Kind]) -> list[Kind]:
+    return [event for event in said if isinstance(event, kind)]

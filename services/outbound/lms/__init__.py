@@ -1,0 +1,1 @@
+"""Learning management systems behind one port, and a driver for each."""

@@ -1,0 +1,89 @@
+"""Driver ``files``: each batch becomes one CSV file in the trust's ``to-lms`` folder.
+
+For trusts whose LMS is loaded by other means, and for one-shot runs with no LMS at hand. Files appear whole: they are
+written under a temporary name and renamed. What becomes of them is not known here, so answers are "accepted".
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from services.outbound.lms.port import Account, Answer, Certification, Evidence
+from shared.clock import Clock
+from shared.files import put_file
+
+_ACCOUNT: Final = ("idnumber", "username", "firstname", "lastname", "email", "account_type")
+
+
+class FilesDriver:
+    """Writes ``<operation>_<vpd>_<date>_<number>.csv``: UTF-8, comma, a header row."""
+
+    def __init__(self, folder: Path, vpd: str, clock: Clock) -> None:
+        self._folder = folder
+        self._vpd = vpd
+        self._clock = clock
+
+    async def ensure_account(self, accounts: Sequence[Account]) -> list[Answer]:
+        """Write accounts to create or update."""
+        return await self._write("ensure_account", _ACCOUNT, [_row(account) for account in accounts])
+
+    async def update_account(self, accounts: Sequence[Account]) -> list[Answer]:
+        """Write accounts to change."""
+        return await self._write("update_account", _ACCOUNT, [_row(account) for account in accounts])
+
+    async def suspend(self, idnumbers: Sequence[str]) -> list[Answer]:
+        """Write accounts to suspend."""
+        return await self._write("suspend", ("idnumber",), [(idnumber,) for idnumber in idnumbers])
+
+    async def reactivate(self, idnumbers: Sequence[str]) -> list[Answer]:
+        """Write accounts to reactivate."""
+        return await self._write("reactivate", ("idnumber",), [(idnumber,) for idnumber in idnumbers])
+
+    async def record_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
+        """Write completions to record."""
+        header = ("idnumber", "certification", "completed_on", "expires_on")
+        rows = [(one.idnumber, one.certification, one.completed_on, one.expires_on) for one in certifications]
+        return await self._write("record_completion", header, rows)
+
+    async def add_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
+        """Write evidence to add."""
+        header = ("idnumber", "reference", "name", "completed_on", "expires_on")
+        rows = [(one.idnumber, one.reference, one.name, one.completed_on, one.expires_on) for one in evidence]
+        return await self._write("add_evidence", header, rows)
+
+    async def find_account(self, idnumber: str) -> Account | None:
+        """Return None: a folder cannot be asked."""
+        del idnumber
+        return None
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def _write(self, operation: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Answer]:
+        if rows:
+            await asyncio.to_thread(self._write_file, operation, header, rows)
+        return [Answer("accepted")] * len(rows)
+
+    def _write_file(self, operation: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{operation}_{self._vpd}_{self._clock.today():%Y%m%d}"
+        number = 1 + sum(1 for _ in self._folder.glob(f"{stem}_*.csv"))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(header)
+        writer.writerows(rows)
+        put_file(self._folder / f"{stem}_{number:04d}.csv", text.getvalue().encode())
+
+
+def _row(account: Account) -> tuple[str, ...]:
+    return (
+        account.idnumber,
+        account.username,
+        account.first_name,
+        account.last_name,
+        account.email,
+        account.account_type,
+    )
