@@ -197,6 +197,6 @@ _RESOLVE: Final = text(
 )
 
 _FILES_WITH_CASES: Final = text(
-    "SELECT DISTINCT d.vpd, d.file FROM console.dead_letters d JOIN unnest(CAST(:vpd AS text[]), CAST(:file AS text[])) "
-    "AS t(vpd, file) USING (vpd, file) WHERE d.state = 'replayed'"
+    "SELECT DISTINCT d.vpd, d.file FROM console.dead_letters d "
+    "JOIN unnest(CAST(:vpd AS text[]), CAST(:file AS text[])) AS t(vpd, file) USING (vpd, file) WHERE d.state = 'replayed'"
 )

@@ -7,7 +7,7 @@ not acknowledged. With a ``Chaos`` it makes use of all the freedom those promise
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -86,9 +86,15 @@ class MemoryBroker:
 
     durable = False
 
-    def __init__(self, topology: Topology | None = None, chaos: Chaos | None = None) -> None:
+    def __init__(
+        self,
+        topology: Topology | None = None,
+        chaos: Chaos | None = None,
+        tap: Callable[[Message], None] = lambda _: None,
+    ) -> None:
         self.topology = topology or Topology()
         self.chaos = chaos
+        self._tap = tap
         self.down = False
         self._idle = asyncio.Event()
         self._queues: dict[str, _MemoryQueue] = {}
@@ -109,6 +115,7 @@ class MemoryBroker:
         if any(len(queue.ready) >= queue.limit for _, queues in targets for queue in queues):
             raise BrokerRefusedError("a queue is at its length limit; its consumer has to catch up first")
         for message, queues in targets:
+            self._tap(message)
             for queue in queues:
                 self._put(queue, message)
         await asyncio.sleep(0)
