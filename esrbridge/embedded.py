@@ -1,8 +1,8 @@
 """The embedded mode: the whole loop in one process, with the same handlers, tables and files as everywhere.
 
-The broker is in memory and PostgreSQL comes from a wheel. The broker forgets when the process dies, so the outboxes keep
-what they published until the run is idle, and ingest sends again the records of files that do not add up yet: a killed
-run is finished by the next one.
+The broker is in memory and PostgreSQL comes from a wheel. The broker forgets when the process dies, so the outboxes
+keep what they published until the run is idle, and ingest sends again the records of files that do not add up yet: a
+killed run is finished by the next one.
 """
 
 import asyncio
@@ -119,9 +119,12 @@ class Bridge:
             rows: list[tuple[str, str, int, int]] = []
             for trust in self.config.trusts:
                 async with self.readers["ingest"].trust(trust.vpd) as connection:
-                    for file in await ingest_store.overview(connection, trust.vpd):
-                        if file["accounted"]:
-                            rows.append((trust.vpd, file["name"], sum(file["accounted"].values()), file["records"]))
+                    files = await ingest_store.overview(connection, trust.vpd)
+                rows += [
+                    (trust.vpd, file["name"], sum(file["accounted"].values()), file["records"])
+                    for file in files
+                    if file["accounted"]
+                ]
             on_progress(rows)
             await asyncio.sleep(0.25)
 

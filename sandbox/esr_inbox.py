@@ -8,6 +8,7 @@ from sandbox.esr_answers import Judge, Verdict
 from sandbox.esr_format import (
     INTERFACE_VERSION,
     LAYOUTS,
+    NEVER,
     FileName,
     is_moment,
     line,
@@ -97,7 +98,8 @@ def _check_sequence(parts: FileName, ledger: Ledger) -> None:
 
 def _check_header(first: list[list[str]], name: str, vpd: str) -> None:
     header = first[0] if first else []
-    times = [*header[2:3], *header[4:6]]
+    # The first file of a sender follows no other: its previous run is the null timestamp, as in a full file.
+    times = [*header[2:3], *header[5:6], *(one for one in header[4:5] if one != NEVER)]
     if len(header) != 7 or header[0] != "HDR" or not all(map(is_moment, times)):
         raise FileRefusedError("F002", "Header missing or has the wrong number of columns")
     if header[1].upper() != name.upper():

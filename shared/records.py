@@ -50,9 +50,13 @@ def decode(message: Message) -> Record:
 
 
 def read(record: Record, kind: type[Struct]) -> Struct:
-    """Read a record's columns into a struct. Raises RecordError naming the column that is missing or malformed."""
+    """Read a record's columns into a struct. Raises RecordError naming the column that is missing or malformed.
+
+    Strict, as when the stored fact is read again: leniently "20260303" would pass as seconds since 1970, and the fact
+    would then fail every derivation it takes part in.
+    """
     try:
-        return msgspec.convert(record.fields, kind, strict=False)
+        return msgspec.convert(record.fields, kind)
     except msgspec.ValidationError as error:
         raise RecordError("R902", f"{record.entity}: {_without_values(str(error))}") from error
 

@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -60,8 +60,8 @@ JOB_FAILURES: Final = Counter("esrbridge_job_failures_total", "Background runs t
 OUTBOX: Final = Gauge("esrbridge_outbox_rows", "Outbox rows not published yet.", ["service"])
 
 
-def configure_logging(service: str, level: str = "INFO") -> None:
-    """Send this process's logs, those of libraries included, to standard error as JSON."""
+def configure_logging(service: str, level: str = "INFO", *, to: TextIO | None = None) -> None:
+    """Send this process's logs, those of libraries included, to standard error (or ``to``) as JSON."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -71,7 +71,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, _only_allowed, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=to or sys.stderr),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)

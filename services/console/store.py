@@ -108,6 +108,12 @@ async def find(connection: AsyncConnection, vpd: str, letter: str, *, lock: bool
     return (await connection.execute(query.with_for_update() if lock else query)).first()
 
 
+async def starting_with(connection: AsyncConnection, vpd: str, letter: str) -> Sequence[AnyRow]:
+    """Return the dead letters of a trust whose id begins so; two at most."""
+    query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id.startswith(letter, autoescape=True))
+    return (await connection.execute(query.limit(2))).all()
+
+
 async def listing(connection: AsyncConnection, vpd: str, *, state: str = "open", code: str = "") -> Sequence[AnyRow]:
     """Return a trust's dead letters in one state, oldest file and line first."""
     query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.state == state)
@@ -198,5 +204,6 @@ _RESOLVE: Final = text(
 
 _FILES_WITH_CASES: Final = text(
     "SELECT DISTINCT d.vpd, d.file FROM console.dead_letters d "
-    "JOIN unnest(CAST(:vpd AS text[]), CAST(:file AS text[])) AS t(vpd, file) USING (vpd, file) WHERE d.state = 'replayed'"
+    "JOIN unnest(CAST(:vpd AS text[]), CAST(:file AS text[])) AS t(vpd, file) USING (vpd, file) "
+    "WHERE d.state = 'replayed'"
 )

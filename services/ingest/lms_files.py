@@ -106,4 +106,4 @@ def _parses(parse: Callable[[str], object], value: str) -> bool:
 
 
 def _fault(code: str, line: int, column: str | None = None) -> Fault:
-    return Fault(code, line, column, CODES[code])
+    return Fault(code, line, column, f"{column}: {CODES[code]}" if column else CODES[code])

@@ -100,8 +100,7 @@ class Splitter:
                 message = self._message(turn, line)
                 queue = self._topology.routes(message.exchange, message.type)[0]
                 first = line.faults[0]
-                where = f"{first.column}: " if first.column else ""
-                unit.put_aside(message, queue, RecordError(first.code, f"{where}{first.text}"))
+                unit.put_aside(message, queue, RecordError(first.code, first.text))
             else:
                 continue
             fates.append(((turn.vpd, turn.name), LineFate(line.line, fate, 0)))

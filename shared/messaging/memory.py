@@ -24,15 +24,15 @@ class Chaos:
     duplicate: float = 0.0
     reorder: float = 0.0
     lose_ack: float = 0.0
-    random: random.Random = field(init=False)
+    dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         """Start the seeded generator."""
-        self.random = random.Random(self.seed)  # noqa: S311 - mishaps must be repeatable, not secret
+        self.dice = random.Random(self.seed)  # noqa: S311 - mishaps must be repeatable, not secret
 
     def happens(self, share: float) -> bool:
         """Decide whether a mishap with this probability happens now."""
-        return share > 0 and self.random.random() < share
+        return share > 0 and self.dice.random() < share
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ class MemoryBroker:
         copies = 2 if chaos and chaos.happens(chaos.duplicate) else 1
         for _ in range(copies):
             if chaos and queue.ready and chaos.happens(chaos.reorder):
-                queue.ready.insert(chaos.random.randrange(len(queue.ready) + 1), message)
+                queue.ready.insert(chaos.dice.randrange(len(queue.ready) + 1), message)
             else:
                 queue.ready.append(message)
         queue.arrived.set()

@@ -1,0 +1,59 @@
+"""The one-shot run: everything there is to do for a folder of trusts, in one process, to the end."""
+
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from esrbridge.embedded import STATE, Bridge, open_bridge
+from esrbridge.lms import embedded_driver
+from esrbridge.progress import progress_bars
+from esrbridge.report import collect
+from shared.clock import Clock, FixedClock, SystemClock
+from shared.config import load_config
+from shared.telemetry import configure_logging
+
+CONFIG: Final = "bridge.yaml"
+
+
+async def run_once(folder: Path, now: datetime | None, screen: Console, *, bars: bool) -> dict[str, Any]:
+    """Work on ``folder`` until nothing is left to do, and return the report."""
+
+    async def work(bridge: Bridge) -> dict[str, Any]:
+        with progress_bars(screen, shown=bars) as on_progress:
+            await bridge.until_idle(on_progress)
+        return await collect(bridge)
+
+    return await with_bridge(folder, clock_at(now), work)
+
+
+async def with_bridge(
+    folder: Path, clock: Clock, work: Callable[[Bridge], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Open the embedded bridge of a folder and do something with it. Raises ConfigurationError."""
+    config = load_config(folder / CONFIG)
+    with log_file(folder):
+        async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
+            return await work(bridge)
+
+
+def clock_at(now: datetime | None) -> Clock:
+    """Return a clock that stands still at ``now``, or the machine's."""
+    return FixedClock(now) if now else SystemClock()
+
+
+@contextmanager
+def log_file(folder: Path) -> Iterator[None]:
+    """Send logs to ``state/bridge.log``, so that the screen shows results only."""
+    state = folder / STATE
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "bridge.log").open("a", encoding="utf-8") as file:
+        configure_logging("once", to=file)
+        try:
+            yield
+        finally:
+            configure_logging("once", "ERROR", to=sys.stderr)

@@ -1,0 +1,112 @@
+"""What a one-shot run tells: one object for programs, and tables for people. Nothing personal is in either."""
+
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from esrbridge.embedded import Bridge
+from services.competency import store as competency
+from services.console import actions
+from services.console import store as console
+from services.ingest import store as ingest
+from services.outbound import store as outbound
+from services.people import store as people
+
+FINE: Final = 0
+ATTENTION: Final = 1
+FAILED: Final = 2
+"""Exit codes: all well; dead letters, or files held, quarantined or refused; could not run."""
+
+
+async def collect(bridge: Bridge) -> dict[str, Any]:
+    """Return the whole report; its schema is in ``docs/cli.md``."""
+    trusts = {trust.vpd: await _trust(bridge, trust.vpd, trust.name) for trust in bridge.config.trusts}
+    attention = bool(bridge.waiting_for) or any(_needs_attention(trust) for trust in trusts.values())
+    return {"exit": ATTENTION if attention else FINE, "waiting_for": bridge.waiting_for, "trusts": trusts}
+
+
+async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
+    readers = bridge.readers
+    async with readers["ingest"].trust(vpd) as connection:
+        files = await ingest.overview(connection, vpd)
+    async with readers["people"].trust(vpd) as connection:
+        states = await people.count_by_state(connection, vpd)
+    async with readers["competency"].trust(vpd) as connection:
+        verdicts = await competency.count_by_verdict(connection, vpd)
+        parked = await competency.parked(connection, vpd)
+    async with readers["outbound"].trust(vpd) as connection:
+        counts = await outbound.counts(connection, vpd)
+    async with readers["console"].trust(vpd) as connection:
+        letters = [actions.summary(row) for row in await console.listing(connection, vpd)]
+        by_code = await console.count_by_code(connection, vpd)
+    return {
+        "name": name,
+        "files": files,
+        "people": states,
+        "accounts": counts["accounts"],
+        "certifications": counts["certification"],
+        "evidence": counts["evidence"],
+        "completions": counts["completions"],
+        "decisions": verdicts,
+        "events": dict(bridge.events.get(vpd, {})),
+        "parked": parked,
+        "dead_letters": by_code,
+        "dead_letter_list": letters,
+    }
+
+
+def _needs_attention(trust: dict[str, Any]) -> bool:
+    return bool(trust["dead_letters"]) or any(file["status"] != "complete" for file in trust["files"])
+
+
+def show(report: dict[str, Any], screen: Console) -> None:
+    """Print the report as tables that a trust manager understands."""
+    for vpd, trust in report["trusts"].items():
+        screen.print(f"\n[bold]Trust {vpd}[/bold] {trust['name']}")
+        screen.print(_files_table(trust))
+        screen.print(_state_table(trust))
+        for file in trust["files"]:
+            if file["status"] != "complete":
+                screen.print(f"  {file['name']}: {file['status']}, {file['code']}: {file['reason']}", style="yellow")
+            for reason, number in file["reasons"].items():
+                screen.print(f"  {file['name']}: {number} {reason}", style="cyan")
+        for letter in trust["dead_letter_list"][:10]:
+            where = f"{letter['file']} line {letter['line']}"
+            screen.print(
+                f"  dead letter {letter['id'][:12]}  {where}  {letter['code']}: {letter['reason']}", style="red"
+            )
+    if report["waiting_for"]:
+        screen.print(f"Waiting for something that is away: {report['waiting_for']}", style="yellow")
+
+
+def _files_table(trust: dict[str, Any]) -> Table:
+    table = Table(title="Every line accounted for", title_justify="left")
+    groups = ("applied", "unchanged", "superseded", "parked", "ignored", "dead_lettered")
+    table.add_column("file")
+    table.add_column("status")
+    for heading in ("records", *groups, "adds up"):
+        table.add_column(heading.replace("_", " "), justify="right")
+    for file in trust["files"]:
+        accounted = file["accounted"]
+        sums = [str(accounted.get(group, 0)) for group in groups]
+        table.add_row(file["name"], file["status"], str(file["records"]), *sums, "yes" if file["adds_up"] else "no")
+    return table
+
+
+def _state_table(trust: dict[str, Any]) -> Table:
+    table = Table(title="Where things stand", title_justify="left", show_header=False)
+    table.add_column("what", style="bold")
+    table.add_column("how many")
+    rows = (
+        ("People", trust["people"]),
+        ("Accounts in the LMS", trust["accounts"]),
+        ("Certifications to the LMS", trust["certifications"]),
+        ("Evidence to the LMS", trust["evidence"]),
+        ("Completions to ESR", trust["completions"]),
+        ("Dead letters", trust["dead_letters"]),
+    )
+    for name, counts in rows:
+        told = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in sorted(counts.items()))
+        table.add_row(name, told or "none")
+    return table
