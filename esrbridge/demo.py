@@ -18,6 +18,7 @@ from esrbridge.once import with_bridge
 from esrbridge.progress import progress_bars
 from esrbridge.report import collect
 from esrbridge.simulation import trust_section, write_config
+from esrbridge.validation import advice
 from sandbox.esr import SandboxEsr
 from sandbox.lms import SandboxLms
 from shared.accounting import GROUPS
@@ -25,6 +26,9 @@ from shared.clock import FixedClock
 
 VPD: Final = "999"
 FIRST_DAY: Final = date(2026, 3, 2)
+ENDED_COMPETENCE: Final = "3100002"
+"""Id of the competence that ESR ends during the story."""
+
 LMS_STATE: Final = "sandbox-lms.sqlite"
 
 
@@ -61,6 +65,8 @@ class _Story:
             await bridge.until_idle(bars)
             self._say("The first night: ESR's changes")
             self.clock.set(datetime.combine(second, time(6, 0)))
+            # ESR ends the competence without naming a successor: what learners complete of it will be refused.
+            self._esr.end_competence(ENDED_COMPETENCE, FIRST_DAY)
             self._esr.write_changes(from_esr, second)
             await bridge.until_idle(bars)
             self._say("The day: learners complete certifications; they leave for ESR at the cut-off")
@@ -116,6 +122,8 @@ def _show(trust: dict[str, Any], screen: Console) -> None:
         "  accounted for", f"{sum(sums.values()):,}", "every one" if sum(sums.values()) == lines else "MISSING"
     )
     screen.print(table)
+    for code, number in trust["refused_by_esr"].items():
+        screen.print(f"refused by ESR: {number} with {code}: {advice(code)}")
     for letter in trust["dead_letter_list"]:
         screen.print(f"dead letter: {letter['file']} line {letter['line']}: {letter['code']}: {letter['reason']}")
 

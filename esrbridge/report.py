@@ -7,6 +7,7 @@ from rich.table import Table
 
 from esrbridge.embedded import Bridge
 from services.competency import store as competency
+from services.confirmations import store as confirmations
 from services.console import actions
 from services.console import store as console
 from services.ingest import store as ingest
@@ -37,6 +38,8 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         parked = await competency.parked(connection, vpd)
     async with readers["outbound"].trust(vpd) as connection:
         counts = await outbound.counts(connection, vpd)
+    async with readers["confirmations"].trust(vpd) as connection:
+        refused = await confirmations.count_refused(connection, vpd)
     async with readers["console"].trust(vpd) as connection:
         letters = [actions.summary(row) for row in await console.listing(connection, vpd)]
         by_code = await console.count_by_code(connection, vpd)
@@ -48,6 +51,7 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         "certifications": counts["certification"],
         "evidence": counts["evidence"],
         "completions": counts["completions"],
+        "refused_by_esr": refused,
         "decisions": verdicts,
         "events": dict(bridge.events.get(vpd, {})),
         "parked": parked,

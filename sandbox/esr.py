@@ -19,6 +19,7 @@ from sandbox.esr_format import (
     NEVER,
     FileName,
     compose,
+    day_text,
     line,
     midnight,
     moment_text,
@@ -112,6 +113,19 @@ class SandboxEsr:
             paths = [path for one in inbox if (path := self._answer_one(books, one, from_esr, local))]
         self._deliver()
         return paths
+
+    def end_competence(self, competence_id: str, last_day: date) -> None:
+        """End a competence's definition; the next changes file says so, and later completions of it are refused (B205).
+
+        Raises ConfigurationError when there is no such competence. Ending it again on that day changes nothing.
+        """
+        with self._open() as books:
+            held = books.ledger.latest("CDA", competence_id)
+            if held is None:
+                raise ConfigurationError(f"This ESR has no competence {competence_id}.")
+            ended = day_text(last_day)
+            if held.get("date_to") != ended:
+                books.ledger.put("CDA", held | {"date_to": ended})
 
     def expect_completions_from(self, sequence: int) -> None:
         """Set the number of the next completion file, for a trust that joins while the count is running."""

@@ -108,12 +108,20 @@ def load_config(path: Path) -> BridgeConfig:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text") from None
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigurationError(f"{path} is not valid YAML{_place(error)}") from None
     try:
         return _beside(path.parent, BridgeConfig.model_validate(said))
     except ValidationError as error:
-        raise ConfigurationError(f"{path}: {explain(error)}") from error
+        raise ConfigurationError(f"{path}: {explain(error)}") from None
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """Say where only: the parser's own words repeat the text at fault, which may be secret."""
+    mark = getattr(error, "problem_mark", None)
+    return f": look at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _beside(folder: Path, config: BridgeConfig) -> BridgeConfig:

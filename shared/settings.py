@@ -58,4 +58,4 @@ def load_settings() -> Settings:
     try:
         return Settings(_secrets_dir=secrets if secrets.is_dir() else None)  # type: ignore[call-arg]
     except ValidationError as error:
-        raise ConfigurationError(f"settings (ESRBRIDGE_*): {explain(error)}") from error
+        raise ConfigurationError(f"settings (ESRBRIDGE_*): {explain(error)}") from None  # the cause repeats the values

@@ -86,7 +86,12 @@ class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger("library")
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        log.log(max(record.levelno, logging.WARNING), str(record.msg)[:200], logger=record.name, error=error)
+        log.log(max(record.levelno, logging.WARNING), _fixed_part(record.msg), logger=record.name, error=error)
+
+
+def _fixed_part(message: object) -> str:
+    """Return what cannot hold a value: asyncio adds failed futures below the first line; some log an exception."""
+    return message.partition("\n")[0][:200] if isinstance(message, str) else type(message).__name__
 
 
 def _only_allowed(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
@@ -100,7 +105,8 @@ def _only_places_of_exceptions(
 ) -> MutableMapping[str, Any]:
     info = entry.pop("exc_info", None)
     if info:
-        kind, _error, trace = sys.exc_info() if info is True else info
-        entry["error"] = kind.__name__ if kind else ""
-        entry["frames"] = [f"{f.filename.rpartition('/')[2]}:{f.lineno}:{f.name}" for f in traceback.extract_tb(trace)]
+        error = info if isinstance(info, BaseException) else sys.exc_info()[1] if info is True else info[1]
+        entry["error"] = type(error).__name__ if error else ""
+        trace = traceback.extract_tb(error.__traceback__ if error else None)
+        entry["frames"] = [f"{f.filename.rpartition('/')[2]}:{f.lineno}:{f.name}" for f in trace]
     return entry

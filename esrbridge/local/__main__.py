@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from esrbridge.local.postgres import postgres
-from esrbridge.local.rabbitmq import rabbitmq
+from esrbridge.local.rabbitmq import need_server, rabbitmq
 from shared.errors import BridgeError
 
 DATABASE = "ESRBRIDGE_ADMIN_DATABASE_URL"
@@ -21,14 +21,20 @@ BROKER = "ESRBRIDGE_BROKER_URL"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until told to stop. Exit codes: 0 stopped on request, 2 something could not be started."""
+    """Run until told to stop. Exit codes: 0 stopped on request, 2 something could not be started or installed."""
     parser = argparse.ArgumentParser(prog="python -m esrbridge.local", description="Run PostgreSQL and RabbitMQ here.")
     parser.add_argument("--dir", type=Path, default=Path(".local"), help="folder for data and logs (%(default)s)")
-    folder: Path = parser.parse_args(arguments).dir
+    parser.add_argument("--need-rabbitmq", action="store_true", help="only make sure that a RabbitMQ can be started")
+    options = parser.parse_args(arguments)
+    folder: Path = options.dir
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     try:
-        _serve(folder)
+        if options.need_rabbitmq:
+            if not os.environ.get(BROKER):
+                need_server(folder / "rabbitmq")
+        else:
+            _serve(folder)
     except BridgeError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -97,6 +97,15 @@ def find_server(places: tuple[Path, ...] = SERVER_PLACES, path: str | None = Non
     return Path(found) if found else None
 
 
+def need_server(work_dir: Path) -> None:
+    """Make sure that ``rabbitmq`` can start something: a Docker engine, or a server, installed now if it must be.
+
+    Raises BackendUnavailableError with what to install.
+    """
+    if not engine_answers():
+        _find_or_install(work_dir)
+
+
 def _find_or_install(work_dir: Path) -> Path:
     server = find_server()
     apt_get = shutil.which("apt-get")

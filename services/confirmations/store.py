@@ -107,6 +107,13 @@ async def count_by_state(connection: AsyncConnection, vpd: str) -> dict[str, int
     return {row.state: row.number for row in await connection.execute(query)}
 
 
+async def count_refused(connection: AsyncConnection, vpd: str) -> dict[str, int]:
+    """Return how many items of a trust ESR refused, by its code."""
+    number = func.count().label("number")
+    query = select(ITEMS.c.code, number).where(ITEMS.c.vpd == vpd, ITEMS.c.state == "rejected").group_by(ITEMS.c.code)
+    return {row.code: row.number for row in await connection.execute(query)}
+
+
 async def items(connection: AsyncConnection, vpd: str, state: str | None = None) -> list[dict[str, Any]]:
     """Return items of a trust, by reference."""
     query = select(ITEMS.c.item).where(ITEMS.c.vpd == vpd, ITEMS.c.state != "").order_by(ITEMS.c.reference)

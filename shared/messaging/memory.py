@@ -55,13 +55,13 @@ class MemorySubscription:
     async def next(self, limit: int, wait: float) -> Sequence[Message]:
         """Return what is ready now, waiting only while there is nothing; ``wait`` is not needed in memory."""
         del wait
-        room = min(limit, self._prefetch - len(self._held))
-        while not self._queue.ready:
+        while not self._queue.ready or len(self._held) >= self._prefetch:
             self._queue.arrived.clear()
             self._broker.wake_idle()
             await self._queue.arrived.wait()
         self._broker.check()
-        batch = [self._queue.ready.popleft() for _ in range(min(room, len(self._queue.ready)))]
+        room = min(limit, self._prefetch - len(self._held), len(self._queue.ready))
+        batch = [self._queue.ready.popleft() for _ in range(room)]
         self._held += batch
         self._queue.unacked += len(batch)
         return batch
@@ -72,6 +72,7 @@ class MemorySubscription:
         lost = [m for m in self._held if self._broker.chaos and self._broker.chaos.happens(self._broker.chaos.lose_ack)]
         self._queue.unacked -= len(self._held)
         self._held.clear()
+        self._queue.arrived.set()  # for a consumer that waited because its hands were full
         self._broker.put_back(self._queue, lost)
 
     def close(self) -> None:

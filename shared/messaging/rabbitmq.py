@@ -6,6 +6,7 @@ again, so that nothing waits on a consumer that no longer exists.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, cast
@@ -39,45 +40,54 @@ class RabbitSubscription:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._arrived: asyncio.Queue[aiormq.abc.DeliveredMessage | None] = asyncio.Queue()
+        self._waiting: deque[aiormq.abc.DeliveredMessage] = deque()
+        self._changed = asyncio.Event()
+        self._ended = False
         self._last_tag = 0
-        channel.closing.add_done_callback(lambda _: self._arrived.put_nowait(None))
+        channel.closing.add_done_callback(self._end)
+        # Without this a consumer whose queue was deleted would wait for ever on a channel that is open and well.
+        channel.on_consumer_cancel_callbacks.add(self._end)
 
     async def on_message(self, delivered: aiormq.abc.DeliveredMessage) -> None:
         """Take a delivery from the connection's reader; it must not wait."""
-        self._arrived.put_nowait(delivered)
+        self._waiting.append(delivered)
+        self._changed.set()
 
     async def next(self, limit: int, wait: float) -> Sequence[Message]:
-        """Return the next batch; see ``Subscription.next``."""
-        batch = [self._read(await self._arrived.get())]
-        end = asyncio.get_running_loop().time() + wait
-        while len(batch) < limit:
-            if self._arrived.empty():
-                try:
-                    async with asyncio.timeout_at(end):
-                        batch.append(self._read(await self._arrived.get()))
-                except TimeoutError:
-                    break
-            else:
-                batch.append(self._read(self._arrived.get_nowait()))
-        return batch
+        """Return the next batch; see ``Subscription.next``. A call that is cancelled has taken nothing."""
+        await self._at_least(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._at_least(limit)
+        batch = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        self._last_tag = batch[-1].delivery_tag or 0
+        return [
+            wire.from_delivery(one.exchange or "", one.routing_key or "", one.header.properties, one.body)
+            for one in batch
+        ]
 
     async def ack(self) -> None:
         """Acknowledge all that was returned so far in one frame."""
+        if not self._last_tag:  # tag zero means everything to the broker, and a tag twice is an error
+            return
         try:
             async with asyncio.timeout(DEADLINE):
                 await self._channel.basic_ack(self._last_tag, multiple=True)
         except _LOST as error:
             raise BrokerUnavailableError(f"acknowledging failed ({type(error).__name__})") from error
+        self._last_tag = 0
 
-    def _read(self, delivered: aiormq.abc.DeliveredMessage | None) -> Message:
-        if delivered is None:
-            self._arrived.put_nowait(None)
-            raise BrokerUnavailableError("the consumer's channel was closed")
-        self._last_tag = delivered.delivery_tag or 0
-        return wire.from_delivery(
-            delivered.exchange or "", delivered.routing_key or "", delivered.header.properties, delivered.body
-        )
+    async def _at_least(self, count: int) -> None:
+        """Wait until so many deliveries are here. Raises BrokerUnavailableError when no more can come."""
+        while len(self._waiting) < count:
+            if self._ended:
+                raise BrokerUnavailableError("the consumer's channel was closed")
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _end(self, _: object) -> None:
+        self._ended = True
+        self._changed.set()
 
 
 class RabbitBroker:
@@ -132,13 +142,12 @@ class RabbitBroker:
         channel = await self._open_channel("consume", confirms=False)
         subscription = RabbitSubscription(channel)
         try:
-            async with asyncio.timeout(DEADLINE):
-                await channel.basic_qos(prefetch_count=prefetch)
-                await channel.basic_consume(queue, subscription.on_message)
-        except _LOST as error:
-            await _close(channel)
-            raise BrokerUnavailableError(f"consuming failed ({type(error).__name__})") from error
-        try:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await channel.basic_qos(prefetch_count=prefetch)
+                    await channel.basic_consume(queue, subscription.on_message)
+            except _LOST as error:
+                raise BrokerUnavailableError(f"consuming failed ({type(error).__name__})") from error
             yield subscription
         finally:
             await _close(channel)
@@ -175,7 +184,8 @@ class RabbitBroker:
             exchange=message.exchange,
             routing_key=message.routing_key,
             properties=wire.to_properties(message),
-            mandatory=not message.exchange or bool(self.topology.routes(message.exchange, message.routing_key)),
+            mandatory=message.exchange in ("", DEAD)
+            or bool(self.topology.routes(message.exchange, message.routing_key)),
             wait=False,
         )
 

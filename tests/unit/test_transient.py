@@ -2,7 +2,8 @@
 
 import asyncpg
 import pytest
-from asyncpg.exceptions._base import DataError as BadArgument
+from asyncpg.exceptions import InterfaceError as AsyncpgInterfaceError
+from asyncpg.exceptions._base import DataError as BadArgumentError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -10,7 +11,7 @@ from shared.errors import BrokerRefusedError, BrokerUnavailableError, LmsUnavail
 from shared.transient import is_transient
 
 
-class DriverFailure(Exception):
+class DriverFailureError(Exception):
     """What SQLAlchemy wraps: carries the SQLSTATE of the server."""
 
     def __init__(self, state: str = "") -> None:
@@ -19,7 +20,7 @@ class DriverFailure(Exception):
 
 
 def database(state: str, kind: type[DBAPIError] = DBAPIError, *, invalidated: bool = False) -> DBAPIError:
-    return kind("select 1", {}, DriverFailure(state), connection_invalidated=invalidated)
+    return kind("select 1", {}, DriverFailureError(state), connection_invalidated=invalidated)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def database(state: str, kind: type[DBAPIError] = DBAPIError, *, invalidated: bo
         ConnectionResetError(),
         PoolTimeoutError(),
         asyncpg.ConnectionDoesNotExistError(),
-        asyncpg.InterfaceError("connection is closed"),
+        AsyncpgInterfaceError("connection is closed"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -81,16 +82,16 @@ def test_what_can_never_succeed_is_not_waited_for(error: Exception) -> None:
 
 def test_a_value_that_the_driver_cannot_send_is_not_waited_for() -> None:
     """The driver tells it by an error of the same family as a lost connection; waiting would block the queue."""
-    assert not is_transient(BadArgument("invalid input for query argument $1"))
+    assert not is_transient(BadArgumentError("invalid input for query argument $1"))
 
 
 def test_a_value_that_the_driver_cannot_send_is_not_waited_for_when_sqlalchemy_wraps_it() -> None:
-    wrapped = DriverFailure()
-    wrapped.__cause__ = BadArgument("invalid input for query argument $1")
+    wrapped = DriverFailureError()
+    wrapped.__cause__ = BadArgumentError("invalid input for query argument $1")
     assert not is_transient(InterfaceError("insert", {}, wrapped))
 
 
 def test_a_closed_connection_that_sqlalchemy_wraps_is_waited_for() -> None:
-    wrapped = DriverFailure()
-    wrapped.__cause__ = asyncpg.InterfaceError("connection is closed")
+    wrapped = DriverFailureError()
+    wrapped.__cause__ = AsyncpgInterfaceError("connection is closed")
     assert is_transient(InterfaceError("insert", {}, wrapped))

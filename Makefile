@@ -1,0 +1,50 @@
+# ESR Bridge. `make` alone lists what can be done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := .venv/bin
+
+.PHONY: help install demo test test-fast e2e lint types check format up docs-check clean
+
+help: ## list what can be done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: .venv/.ready ## install everything the project needs into the project folder (.venv, .tools)
+
+.venv/.ready: pyproject.toml uv.lock deploy/local/install
+	@deploy/local/install
+	@touch $@
+
+demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in one process (folder demo/)
+	@$(RUN)/esrbridge demo demo
+
+test: .venv/.ready ## run every test, on real RabbitMQ and PostgreSQL; starts what is not there
+	@deploy/local/need-rabbitmq
+	@$(RUN)/python -m pytest
+
+test-fast: .venv/.ready ## run the unit tests only
+	@$(RUN)/python -m pytest tests/unit -q
+
+e2e: .venv/.ready ## run the end-to-end tests only: the whole loop, in one process and in many
+	@deploy/local/need-rabbitmq
+	@$(RUN)/python -m pytest tests/e2e
+
+lint: .venv/.ready ## check style and the import contracts
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/lint-imports
+
+types: .venv/.ready ## check types, tests included
+	@$(RUN)/mypy
+
+check: lint types test ## everything CI checks
+
+format: .venv/.ready ## format the code
+	@$(RUN)/ruff format .
+	@$(RUN)/ruff check --fix .
+
+up: .venv/.ready ## start PostgreSQL and RabbitMQ for development, in the foreground (folder .local/)
+	@$(RUN)/python -m esrbridge.local --dir .local
+
+clean: ## remove what was installed and made here; the demo's folder too
+	rm -rf .venv .tools .local demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
