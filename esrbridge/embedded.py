@@ -81,6 +81,7 @@ class Bridge:
 
     async def _round(self, consumers: list[asyncio.Task[None]]) -> int:
         """Run every job until it has nothing to do, and let every message be handled; return how much was done."""
+        handled = self._handled()
         done = 0
         for part in self.components.values():
             done += await part.work.outbox.sweep(age=0)
@@ -92,7 +93,10 @@ class Bridge:
                 idle.cancel()
                 await consumer  # raises what ended it
         await idle
-        return done
+        return done + self._handled() - handled
+
+    def _handled(self) -> int:
+        return sum(consumer.progress.handled for part in self.components.values() for consumer in part.consumers)
 
     async def _run_jobs(self, jobs: tuple[Job, ...]) -> int:
         total = 0

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 import uvicorn
 
 from sandbox.esr import SandboxEsr
+from sandbox.esr_watch import watch
 from sandbox.lms import SandboxLms
 from sandbox.lms_http import create_app
 from shared.errors import BridgeError, ConfigurationError
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for line in given.run(given):
             sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
     except BridgeError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -54,6 +56,10 @@ def _add_esr(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     answer.add_argument("--to-esr", type=Path, required=True)
     answer.add_argument("--from-esr", type=Path, required=True)
     answer.add_argument("--now", type=datetime.fromisoformat, required=True)
+    watching = _command(esr, "watch", _watch, "answer completion files as they come, until stopped")
+    watching.add_argument("--folder", type=Path, required=True, help="the trust's folder, with to-esr and from-esr")
+    watching.add_argument("--every", type=float, default=2.0, help="seconds between two looks")
+    watching.add_argument("--rounds", type=int, default=0, help="looks to take; 0 goes on until stopped")
 
 
 def _command(
@@ -114,6 +120,10 @@ def _changes(given: argparse.Namespace) -> list[str]:
 
 def _answer(given: argparse.Namespace) -> list[str]:
     return [str(path) for path in _esr(given).answer(given.to_esr, given.from_esr, given.now)]
+
+
+def _watch(given: argparse.Namespace) -> Iterator[str]:
+    return watch(given.state, given.vpd, given.folder, seed=given.seed, every=given.every, rounds=given.rounds)
 
 
 if __name__ == "__main__":

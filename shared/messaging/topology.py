@@ -93,7 +93,7 @@ class Topology:
 
     def queue(self, name: str) -> Queue:
         """Return the queue called ``name``. Raises KeyError when this release declares none."""
-        return next(queue for queue in self.queues if queue.name == name)
+        return {queue.name: queue for queue in self.queues}[name]
 
 
 def topic_matches(pattern: str, routing_key: str) -> bool:

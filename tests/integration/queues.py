@@ -77,5 +77,7 @@ async def assert_silent(subscription: Subscription) -> None:
 async def depth_becomes(broker: Broker, queue: str, wanted: int) -> None:
     """Wait for a count; a broker may tell of it a moment after the acknowledgement."""
     async with asyncio.timeout(SOON):
-        while await broker.depth(queue) != wanted:
+        while True:
+            if await broker.depth(queue) == wanted:
+                return
             await asyncio.sleep(0.01)

@@ -86,7 +86,8 @@ def test_the_value_of_a_malformed_column_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"at": "20260303"}, {"at": "1772496000"}, {"at": "1772496000.5"}, {"ends": "null"}, {"starts": "20260303"}]
+    "wrong",
+    [{"at": "20260303"}, {"at": "1772496000"}, {"at": "1772496000.5"}, {"ends": "null"}, {"starts": "20260303"}],
 )
 def test_what_is_read_now_can_be_read_again_from_the_stored_fact(wrong: dict[str, str]) -> None:
     """Facts are stored as texts and read strictly later: a text read leniently now would poison its person."""

@@ -1,5 +1,8 @@
 """What is waited for, and what can never succeed."""
 
+from collections.abc import Callable
+from typing import cast
+
 import asyncpg
 import pytest
 from asyncpg.exceptions import InterfaceError as AsyncpgInterfaceError
@@ -9,6 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.errors import BrokerRefusedError, BrokerUnavailableError, LmsUnavailableError, RecordError, UnroutableError
 from shared.transient import is_transient
+
+closed = cast("Callable[[str], Exception]", AsyncpgInterfaceError)
+bad_argument = cast("Callable[[str], Exception]", BadArgumentError)
 
 
 class DriverFailureError(Exception):
@@ -34,7 +40,7 @@ def database(state: str, kind: type[DBAPIError] = DBAPIError, *, invalidated: bo
         ConnectionResetError(),
         PoolTimeoutError(),
         asyncpg.ConnectionDoesNotExistError(),
-        AsyncpgInterfaceError("connection is closed"),
+        closed("connection is closed"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -82,16 +88,16 @@ def test_what_can_never_succeed_is_not_waited_for(error: Exception) -> None:
 
 def test_a_value_that_the_driver_cannot_send_is_not_waited_for() -> None:
     """The driver tells it by an error of the same family as a lost connection; waiting would block the queue."""
-    assert not is_transient(BadArgumentError("invalid input for query argument $1"))
+    assert not is_transient(bad_argument("invalid input for query argument $1"))
 
 
 def test_a_value_that_the_driver_cannot_send_is_not_waited_for_when_sqlalchemy_wraps_it() -> None:
     wrapped = DriverFailureError()
-    wrapped.__cause__ = BadArgumentError("invalid input for query argument $1")
+    wrapped.__cause__ = bad_argument("invalid input for query argument $1")
     assert not is_transient(InterfaceError("insert", {}, wrapped))
 
 
 def test_a_closed_connection_that_sqlalchemy_wraps_is_waited_for() -> None:
     wrapped = DriverFailureError()
-    wrapped.__cause__ = AsyncpgInterfaceError("connection is closed")
+    wrapped.__cause__ = closed("connection is closed")
     assert is_transient(InterfaceError("insert", {}, wrapped))
