@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from esrbridge import letters
+from esrbridge.asyncapi import asyncapi
 from esrbridge.demo import run_demo
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at, run_once, with_bridge
@@ -145,6 +146,12 @@ def migrate() -> None:
         url, passwords = service_passwords(os.environ)
         migrate_now(make_engine(url, name="esrbridge-migrate"), passwords)
     typer.echo("the database is up to date")
+
+
+@app.command("asyncapi")
+def asyncapi_() -> None:
+    """Print the AsyncAPI 3 document of everything on the broker, made from the code."""
+    out(asyncapi())
 
 
 @app.command()

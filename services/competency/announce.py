@@ -31,7 +31,7 @@ def _event(
     key: PersonKey, decision: Decision | None, before: Decision | None, revision: int, cause: Cause
 ) -> events.Event | None:
     vpd, person_id = key
-    if decision is None:
+    if decision is None or decision.verdict == "requirement":
         if before is None or before.verdict not in _ON_ITS_WAY:
             return None
         return events.CompetenceWithdrawn(vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision)

@@ -198,8 +198,9 @@ def _of_element(
     certification = catalogue.certification(definition)
     verdict: Verdict = "certification" if certification else "evidence"
     said = before.get(("esr", key))
-    undecided = said is None or said.verdict in PARKED
-    if (said and said.verdict == "mirror") or (undecided and (certification, element.date_from) in learnt):
+    if said is not None and said.verdict not in PARKED and said.achieved_on == element.date_from.isoformat():
+        verdict = "mirror" if said.verdict == "mirror" else verdict
+    elif (certification, element.date_from) in learnt:
         verdict = "mirror"
     return Decision(
         "esr",

@@ -68,7 +68,7 @@ def rule(stream: str, files: Sequence[File]) -> list[Ruling]:
         ruling = _rule_one(stream, file, last, busy, {one.name for one in accepted})
         if (ruling.status, ruling.code) != (file.status, file.code):
             rulings.append(ruling)
-        if ruling.status == "ready":
+        if ruling.status in ("ready", "checked"):  # one that only waits its turn leaves no gap before the next
             last, busy = file, True
             accepted.append(file)
     return rulings

@@ -29,6 +29,7 @@ CODES: Final = {
     "L001": "the file is not UTF-8 text",
     "L002": "the header row does not hold exactly the columns of the profile",
     "L003": "a row has the wrong number of columns; the file may be cut short",
+    "L004": "a quoted value is not closed, or a value is too long; the file may be cut short",
     "L101": "a mandatory column is empty",
     "L103": "a column does not hold a date or time in ISO 8601 form",
 }
@@ -46,7 +47,7 @@ class LmsFiles:
     def check(self, path: Path, name: str, vpd: str) -> Checked:
         """Check that the file is text, has our header, and that every row has its columns."""
         del name, vpd
-        records, fault = 0, None
+        number, records, fault = 0, 0, None
         try:
             for number, row in _rows(path):
                 if number == 1:
@@ -59,10 +60,12 @@ class LmsFiles:
                 else:
                     records += 1
             else:
-                if not records and path.stat().st_size == 0:
+                if number == 0:
                     fault = _fault("L002", 1)
-        except (UnicodeDecodeError, csv.Error):
-            fault = _fault("L001", records + 1)
+        except UnicodeDecodeError:
+            fault = _fault("L001", number + 1)
+        except csv.Error:
+            fault = _fault("L004", number + 1)
         return Checked(STREAM, "completions", "changes", 0, 0, records, (fault,) if fault else ())
 
     def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:

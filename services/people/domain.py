@@ -218,7 +218,8 @@ def _due(people: Sequence[PersonSlice], assignments: Sequence[AssignmentSlice], 
     slices: list[PersonSlice | AssignmentSlice] = [*people, *assignments]
     days = {one.effective_start for one in slices}
     days |= {one.effective_end + timedelta(days=1) for one in slices if one.effective_end < END_OF_TIME}
-    days |= {one.actual_termination_date + timedelta(days=1) for one in people if one.actual_termination_date}
+    left = {one.actual_termination_date or END_OF_TIME for one in people}
+    days |= {one + timedelta(days=1) for one in left if one < END_OF_TIME}
     return min((one for one in days if one > day), default=None)
 
 

@@ -6,14 +6,14 @@ derived from their causes, so saying a thing twice does no harm.
 
 import itertools
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.errors import TransientError
+from shared.errors import TransientError, UnroutableError
 from shared.messaging.broker import Broker
 from shared.messaging.message import Message
 
@@ -70,12 +70,15 @@ class Outbox:
         return [(row.vpd, row.id) for row in rows]
 
     async def publish(self, keys: Sequence[tuple[str, int]], messages: Sequence[Message]) -> None:
-        """Publish committed messages. When the broker is away they are left for the sweeper, safe in the table."""
+        """Publish committed messages. When that fails they are left for the sweeper, safe in the table.
+
+        Nothing is raised for it: what the transaction decided stands, and must not be given up for the broker's sake.
+        """
         if not keys:
             return
         try:
             await self._broker.publish(messages)
-        except TransientError as error:
+        except (TransientError, UnroutableError) as error:
             log.warning("publishing postponed", code=error.code, messages=len(messages))
             return
         async with self._engine.begin() as connection:
@@ -85,10 +88,10 @@ class Outbox:
         """Publish rows that were left behind; return how many. Replicas share the work by skipping locked rows."""
         async with self._engine.begin() as connection:
             rows = (await connection.execute(self._left, {"age": age, "rows": SWEEP_ROWS})).all()
-            if rows:
-                await self._broker.publish([message for row in rows for message in _DECODER.decode(row.messages)])
-                await self._mark(connection, [(row.vpd, row.id) for row in rows])
-        return len(rows)
+            published = await self._publish_rows(rows) if rows else []
+            if published:
+                await self._mark(connection, published)
+        return len(published)
 
     async def reopen(self) -> None:
         """With a broker that forgets: publish everything again that was not known to be consumed when we stopped."""
@@ -104,6 +107,18 @@ class Outbox:
         """Return how many rows are not published yet."""
         async with self._engine.connect() as connection:
             return int(await connection.scalar(self._waiting) or 0)
+
+    async def _publish_rows(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[tuple[str, int]]:
+        """Publish rows and return their keys. A row with a message that has no queue stays, and bars no other."""
+        try:
+            await self._broker.publish([message for row in rows for message in _DECODER.decode(row.messages)])
+        except UnroutableError as error:
+            if len(rows) == 1:
+                log.error("message has no queue", code=error.code, vpd=rows[0].vpd)
+                return []
+            middle = len(rows) // 2
+            return await self._publish_rows(rows[:middle]) + await self._publish_rows(rows[middle:])
+        return [(row.vpd, row.id) for row in rows]
 
     async def _mark(self, connection: AsyncConnection, keys: Sequence[tuple[str, int]]) -> None:
         await connection.execute(self._done, {"vpd": [vpd for vpd, _ in keys], "id": [number for _, number in keys]})

@@ -124,9 +124,7 @@ class RabbitBroker:
     async def stop(self) -> None:
         """Close both connections."""
         for connection in self._connections.values():
-            with suppress(*_LOST):
-                async with asyncio.timeout(5):
-                    await connection.close()
+            await _close(connection)
         self._connections.clear()
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -207,7 +205,10 @@ class RabbitBroker:
     async def _connection(self, purpose: str) -> AbstractConnection:
         async with self._connecting:
             connection = self._connections.get(purpose)
-            if connection is None or connection.is_closed:
+            if connection is None or _lost(connection):
+                if connection is not None:
+                    del self._connections[purpose]
+                    await _close(connection)
                 connection = await aio_pika.connect(
                     self._url, timeout=DEADLINE, heartbeat=HEARTBEAT, client_properties={"connection_name": purpose}
                 )
@@ -242,8 +243,13 @@ class RabbitBroker:
                 await channel.queue_bind(queue.name, binding.exchange, binding.pattern)
 
 
-async def _close(channel: Channel) -> None:
-    """Close a channel that may already be gone; there is nobody left to tell."""
+def _lost(connection: AbstractConnection) -> bool:
+    """Tell whether a connection is gone. Its own ``is_closed`` stays false until *we* close it; its transport knows."""
+    return connection.is_closed or connection.transport is None or connection.transport.connection.is_closed
+
+
+async def _close(one: Channel | AbstractConnection) -> None:
+    """Close a channel or connection that may already be gone; there is nobody left to tell."""
     with suppress(*_LOST):
         async with asyncio.timeout(5):
-            await channel.close()
+            await one.close()

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aio_pika
@@ -22,7 +22,7 @@ from shared.messaging.topology import DEAD, Topology
 from tests.integration.faulty_network import Network
 from tests.integration.queues import LENGTH, SOON, assert_silent, delete, depth_becomes, drain, ids, take, topology
 
-DEADLINE = 0.5
+DEADLINE = 1.0
 """Seconds a conversation may take in tests of outages."""
 SLACK = 7.0
 """Seconds on top of the deadline: closing a channel nobody answers on takes five."""
@@ -163,15 +163,15 @@ async def test_a_network_that_passes_nothing_on_cannot_hold_publishing_past_its_
 async def test_a_network_that_passes_nothing_on_cannot_hold_a_call_past_its_deadline(
     network: Network, distant: RabbitBroker, queues: Topology, call: str
 ) -> None:
-    calls = {"start": distant.start, "subscribe": lambda: enter(distant, queues), "depth": lambda: depth_of(distant)}
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "start": distant.start,
+        "subscribe": lambda: enter(distant, queues),
+        "depth": lambda: distant.depth(people(queues)),
+    }
     network.freeze()
     await unavailable_soon(calls[call]())
     network.mend()
     await distant.publish([to_people(queues)])
-
-
-async def depth_of(broker: RabbitBroker) -> None:
-    await broker.depth(people(broker.topology))
 
 
 @pytest.mark.usefixtures("impatient")
@@ -314,7 +314,7 @@ async def test_a_queue_is_declared_with_the_settings_that_make_dead_lettering_lo
     async with await aio_pika.connect(rabbitmq_url) as connection:
         channel = await connection.channel()
         await channel.declare_queue(people(queues), durable=True, arguments=safe(people(queues)))
-        dead = {"x-queue-type": "quorum", "x-max-length": 1_000_000, "x-overflow": "reject-publish"}
+        dead: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length": 1_000_000, "x-overflow": "reject-publish"}
         await channel.declare_queue(f"{people(queues)}.dead", durable=True, arguments=dead)
 
 

@@ -70,7 +70,8 @@ class FilesDriver:
     def _write_file(self, operation: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{operation}_{self._vpd}_{self._clock.today():%Y%m%d}"
-        number = 1 + sum(1 for _ in self._folder.glob(f"{stem}_*.csv"))
+        # Not their count: whoever collects the files may have taken some away, and none may be written over.
+        number = 1 + max((int(path.stem.rpartition("_")[2]) for path in self._folder.glob(f"{stem}_*.csv")), default=0)
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(header)

@@ -1,6 +1,7 @@
 """Driver ``sandbox``: HTTP to the sandbox LMS."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
@@ -71,16 +72,17 @@ class SandboxDriver:
         response = await self._send("GET", f"/api/accounts/{idnumber}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        found = response.json()
-        return Account(
-            idnumber=found["idnumber"],
-            username=found["username"],
-            first_name=found["firstname"],
-            last_name=found["lastname"],
-            email=found["email"],
-            account_type=found["account_type"],
-            suspended=bool(found["suspended"]),
-        )
+        with _understood():
+            found = response.json()
+            return Account(
+                idnumber=found["idnumber"],
+                username=found["username"],
+                first_name=found["firstname"],
+                last_name=found["lastname"],
+                email=found["email"],
+                account_type=found["account_type"],
+                suspended=bool(found["suspended"]),
+            )
 
     async def close(self) -> None:
         """Close the connection pool."""
@@ -90,19 +92,33 @@ class SandboxDriver:
         if not operations:
             return []
         response = await self._send("POST", "/api/operations", json={"operations": operations})
-        answers = response.json()["answers"]
+        with _understood():
+            answers = [
+                Answer("applied" if one["status"] == "applied" else "rejected", one["code"])
+                for one in response.json()["answers"]
+            ]
         if len(answers) != len(operations):
-            raise LmsUnavailableError("the LMS answered fewer operations than it was sent; the outcome is unknown")
-        return [Answer("applied" if one["status"] == "applied" else "rejected", one["code"]) for one in answers]
+            raise LmsUnavailableError("the LMS answered another number of operations than it was sent")
+        return answers
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
         try:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise LmsUnavailableError(f"the LMS did not answer ({type(error).__name__})") from error
-        if response.is_success or response.status_code == httpx.codes.NOT_FOUND:
+        absent = method == "GET" and response.status_code == httpx.codes.NOT_FOUND
+        if response.is_success or absent:
             return response
         raise LmsUnavailableError(f"the LMS answered HTTP {response.status_code}")
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """An answer of another shape comes from something in between (a proxy's page): the outcome is unknown."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise LmsUnavailableError(f"what answered is not the LMS ({type(error).__name__})") from None
 
 
 def _account(operation: str, account: Account) -> dict[str, Any]:
