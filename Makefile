@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up docs-check clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ check: lint types test ## everything CI checks
 format: .venv/.ready ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
+
+bench: .venv/.ready ## run the benchmarks and print ratios (not part of the tests)
+	@$(RUN)/python -m bench.reader
+	@$(RUN)/python -m bench.loop
 
 up: .venv/.ready ## start PostgreSQL and RabbitMQ for development, in the foreground (folder .local/)
 	@$(RUN)/python -m esrbridge.local --dir .local

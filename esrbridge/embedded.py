@@ -62,16 +62,16 @@ class Bridge:
     async def until_idle(self, on_progress: OnProgress | None = None) -> None:
         """Work until nothing is left to do: files, messages, reconciliation, completion files."""
         consumers = [asyncio.create_task(c.run()) for part in self.components.values() for c in part.consumers]
-        watcher = asyncio.create_task(self._watch(on_progress)) if on_progress else None
+        watchers = [asyncio.create_task(self._watch(on_progress))] if on_progress else []
         try:
             while await self._round(consumers) or await self._run_jobs(self.components["outbound"].on_demand):
                 pass
             for part in self.components.values():
                 await part.work.outbox.forget()
         finally:
-            for task in [*consumers, *([watcher] if watcher else [])]:
+            for task in (*consumers, *watchers):
                 task.cancel()
-            await asyncio.gather(*consumers, return_exceptions=True)
+            await asyncio.gather(*consumers, *watchers, return_exceptions=True)
 
     async def recover(self) -> None:
         """Pick up what a killed run had on its broker."""

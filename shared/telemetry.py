@@ -53,6 +53,7 @@ ALLOWED: Final = frozenset(
 
 HANDLED: Final = Counter("esrbridge_messages_handled_total", "Messages brought to an end.", ["service", "queue"])
 EMITTED: Final = Counter("esrbridge_messages_emitted_total", "Messages committed to the outbox.", ["service", "type"])
+DEAD: Final = Counter("esrbridge_dead_letters_total", "Messages given up, by the failure's code.", ["service", "code"])
 WAITING: Final = Gauge(
     "esrbridge_loop_waiting", "1 while a loop waits for something that is down.", ["service", "loop"]
 )

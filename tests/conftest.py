@@ -3,7 +3,8 @@
 ``postgres_url``     administrator's URL of a PostgreSQL: ``ESRBRIDGE_TEST_DATABASE_URL``, else one from the wheel.
 ``rabbitmq_server``  a RabbitMQ: ``ESRBRIDGE_TEST_BROKER_URL``, else what this machine has. ``rabbitmq_url`` is its URL.
 ``database``         administrator's URL of a migrated, empty database for this test alone.
-``module_database``  the same for all tests of a module; keep them apart by trusts of their own.
+``empty_database``   the same before any migration.
+``module_database``  like ``database``, for all tests of a module; keep them apart by trusts of their own.
 ``passwords``        what each service logs in with there: ``as_role(database, "people", passwords["people"])``.
 
 Roles belong to the whole server, so they are made once, with passwords that stay the same for the session; a new
@@ -62,6 +63,12 @@ def migrated_template(postgres_url: str, passwords: Mapping[str, str]) -> Iterat
 @pytest.fixture
 def database(postgres_url: str, migrated_template: str) -> Iterator[str]:
     with _database(postgres_url, template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(postgres_url: str) -> Iterator[str]:
+    with _database(postgres_url, template="template1") as url:
         yield url
 
 

@@ -97,26 +97,29 @@ class Cluster:
         port = (self.data / "postmaster.pid").read_text().splitlines()[3]
         return f"postgresql://postgres:{self.password.read_text()}@127.0.0.1:{port}/postgres"
 
-    def start(self) -> None:
-        """Make the data folder when it is new, and start the server; return when it takes connections."""
+    def start(self, port: int | None = None) -> None:
+        """Make the data folder when it is new, and start the server; return when it takes connections.
+
+        ``port``: where to listen, for a server that comes back to its clients; otherwise a free one.
+        """
         programs = programs_for(self.data)
         if self.account:
             let_through(programs)
         if not self.data.exists():
             self._make(programs)
-        if not wait_until(lambda: self._starts(programs), START_SECONDS, pause=0.2):
+        if not wait_until(lambda: self._starts(programs, port), START_SECONDS, pause=0.2):
             raise BackendUnavailableError(
                 f"A session of a PostgreSQL that was killed still works on {self.data}; end it and start again."
             )
 
-    def _starts(self, programs: Path) -> bool:
+    def _starts(self, programs: Path, port: int | None) -> bool:
         """Start the server; False when a session outlived the server before, and has first to end its query."""
         self.log.unlink(missing_ok=True)
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         try:
             self._run(
                 self.data, programs / "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}",
-                f"--log={self.log.name}", f"--options=-p {free_ports(1)[0]} -c {self._mark} {options}",
+                f"--log={self.log.name}", f"--options=-p {port or free_ports(1)[0]} -c {self._mark} {options}",
             )  # fmt: skip
         except BackendUnavailableError:
             if "pre-existing shared memory block" in last_lines(self.log):

@@ -19,6 +19,7 @@ def make_engine(url: str, *, name: str, pool: int = 5) -> AsyncEngine:
         pool_size=pool,
         max_overflow=pool,
         pool_timeout=STATEMENT_SECONDS,
+        hide_parameters=True,  # an error's text must not hold the row it failed on
         connect_args={
             "timeout": 10,
             "command_timeout": STATEMENT_SECONDS,

@@ -114,7 +114,7 @@ class Outbox:
             await self._broker.publish([message for row in rows for message in _DECODER.decode(row.messages)])
         except UnroutableError as error:
             if len(rows) == 1:
-                log.error("message has no queue", code=error.code, vpd=rows[0].vpd)
+                log.exception("message has no queue", code=error.code, vpd=rows[0].vpd)
                 return []
             middle = len(rows) // 2
             return await self._publish_rows(rows[:middle]) + await self._publish_rows(rows[middle:])

@@ -1,6 +1,6 @@
 """The unit of work: state, line fates, events and dead letters of one decision commit together or not at all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -15,6 +15,8 @@ from shared.errors import BridgeError, RecordError
 from shared.messaging.broker import Broker
 from shared.messaging.message import Message, derived_id, trace_of
 from shared.messaging.topology import DEAD, EVENTS, OUTCOMES
+from shared.telemetry import DEAD as DEAD_LETTERS
+from shared.telemetry import EMITTED
 
 REASON_LENGTH: Final = 500
 
@@ -118,7 +120,14 @@ class Work:
             yield unit
             await self._announce(unit)
             keys = await self.outbox.add(connection, unit.messages)
+        self._count(unit.messages)
         await self.outbox.publish(keys, sorted(unit.messages, key=lambda message: message.vpd))
+
+    def _count(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            EMITTED.labels(self.service, message.type).inc()
+            if message.exchange == DEAD:
+                DEAD_LETTERS.labels(self.service, message.code).inc()
 
     async def _announce(self, unit: Unit) -> None:
         stands = await self.ledger.decide(

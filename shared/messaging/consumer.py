@@ -88,6 +88,7 @@ class Consumer:
                 await delays.wait()
 
     async def _consume(self, subscription: Subscription, delays: "_Delays") -> None:
+        self.progress.end()  # the broker is back, though it may have nothing for us for a long time
         while True:
             batch = await subscription.next(self._batch, BATCH_WAIT)
             await self.settle(batch)

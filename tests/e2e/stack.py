@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,7 +18,10 @@ import httpx
 import yaml
 
 from esrbridge.embedded import as_role
-from shared.db.migrate import SERVICES
+from esrbridge.local import LocalRabbitMQ, postgres
+from esrbridge.local.cluster import Cluster
+from shared.db.engine import make_engine
+from shared.db.migrate import SERVICES, migrate_now
 from tests.e2e import story
 
 TOKEN = "a-token-of-this-test-only"
@@ -33,7 +37,8 @@ class Stack:
     database: str
     passwords: Mapping[str, str]
     ports: Mapping[str, int]
-    broker: str
+    broker: LocalRabbitMQ
+    cluster: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
@@ -47,6 +52,24 @@ class Stack:
         """Kill a process as a power cut would."""
         self.processes[name].send_signal(signal.SIGKILL)
         self.processes[name].wait()
+
+    def kill_and_restart(self, name: str) -> None:
+        """Kill a process, the broker (``rabbitmq``) or the database server (``postgres``), and start it again."""
+        if name == "rabbitmq":
+            self.broker.kill()
+            self.broker.restart()
+        elif name == "postgres":
+            self._restart_postgres()
+        else:
+            self.kill(name)
+            self.start(name)
+
+    def _restart_postgres(self) -> None:
+        cluster = Cluster(self.cluster.resolve())
+        pid, port = (int((cluster.data / "postmaster.pid").read_text().splitlines()[line]) for line in (0, 3))
+        os.kill(pid, signal.SIGKILL)
+        cluster.stop()  # clears what the killed server left
+        cluster.start(port)
 
     def stop(self) -> None:
         """End every process."""
@@ -98,7 +121,7 @@ class Stack:
             return dict(os.environ)
         return os.environ | {
             "ESRBRIDGE_DATABASE_URL": as_role(self.database, name, self.passwords[name]),
-            "ESRBRIDGE_BROKER_URL": self.broker,
+            "ESRBRIDGE_BROKER_URL": self.broker.url,
             "ESRBRIDGE_CONFIG": str(self.folder / "bridge.yaml"),
             "ESRBRIDGE_FILES": str(self.folder),
             "ESRBRIDGE_ARCHIVE": str(self.folder / "archive"),
@@ -112,10 +135,9 @@ class Stack:
 
 
 @contextmanager
-def running_stack(
-    folder: Path, database: str, passwords: Mapping[str, str], broker: str, vpds: Sequence[str]
-) -> Iterator[Stack]:
-    """Write the configuration, prepare an LMS per trust, and start every service and every LMS."""
+def running_stack(folder: Path, cluster: Path, broker: LocalRabbitMQ, vpds: Sequence[str]) -> Iterator[Stack]:
+    """Start a database server, migrate, prepare an LMS per trust, and start every service and every LMS."""
+    passwords = {service: secrets.token_urlsafe(18) for service in SERVICES}
     names = [*SERVICES, *(f"lms-{vpd}" for vpd in vpds)]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     (folder / "lms-token").write_text(TOKEN)
@@ -125,13 +147,15 @@ def running_stack(
         lms = {"driver": "sandbox", "url": f"http://127.0.0.1:{ports[f'lms-{vpd}']}", "token_file": "lms-token"}
         trusts.append(story.trust(vpd, lms))
     (folder / "bridge.yaml").write_text(yaml.safe_dump({"trusts": trusts}))
-    stack = Stack(folder, database, passwords, ports, broker)
-    try:
-        for name in names:
-            stack.start(name)
-        yield stack
-    finally:
-        stack.stop()
+    with postgres(cluster, prefer_wheel=True) as server:
+        migrate_now(make_engine(server.url, name="migrate"), passwords)
+        stack = Stack(folder, server.url, passwords, ports, broker, cluster)
+        try:
+            for name in names:
+                stack.start(name)
+            yield stack
+        finally:
+            stack.stop()
 
 
 def free_ports(number: int) -> list[int]:

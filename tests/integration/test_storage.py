@@ -6,7 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -39,7 +39,7 @@ from shared.transient import is_transient
 from tests.integration.faulty_network import Network
 from tests.integration.queues import delete, depth_becomes, drain, ids, topology
 
-NOW = FixedClock(datetime(2026, 3, 3, 6))
+NOW = FixedClock(datetime(2026, 3, 3, 6, tzinfo=UTC))
 FACTS = FactStore("people")
 LEDGER = Ledger("people")
 FILE = "CS_999_CST_CSF_20260302_00000001.DAT"

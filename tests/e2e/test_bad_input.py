@@ -1,0 +1,572 @@
+"""Bad input through the whole embedded bridge: nothing of it is applied, and what comes after it is not lost.
+
+Every test has a bridge and a trust of its own, on one database: what the tests before did must not matter to it.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from esrbridge.embedded import STATE, Bridge, open_bridge
+from esrbridge.lms import IN_PROCESS, embedded_driver
+from esrbridge.local.postgres import postgres
+from esrbridge.once import log_file
+from esrbridge.report import ATTENTION, FINE, collect
+from services.competency import store as competency
+from services.confirmations import store as confirmations
+from services.console import store as console
+from services.ingest import store as ingest
+from services.outbound import store as outbound
+from services.people import store as people
+from shared.accounting import Fate
+from shared.clock import FixedClock
+from shared.config import BridgeConfig
+from shared.db.ledger import Ledger
+from tests.e2e import story
+
+LMS = "lms-{vpd}.sqlite"
+STATES = {"people": people, "competency": competency, "outbound": outbound, "confirmations": confirmations}
+PERSONAL = ("Sampleton", "Fern", "Mockford", "Rowan", "Placeholder", "Zo\u00eb", "Specimen", "Orla", "QQ1234", "19900115",
+            "1990-01-15", "@trust", "@mail", "Loosestrife")  # fmt: skip
+"""Names, birth dates, NI numbers and mail addresses of the people in the files of these tests."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """One trust of the bridge."""
+
+    vpd: str
+    bridge: Bridge
+    folder: Path
+
+    def put(self, name: str, content: bytes) -> Path:
+        return story.put(self.folder, self.vpd, name, content)
+
+    async def night(self) -> dict[str, Any]:
+        """Let the bridge work; return what it reports of this trust, and check that nothing in it is personal."""
+        await self.bridge.until_idle()
+        report = await collect(self.bridge)
+        told = json.dumps(report, ensure_ascii=False) + (self.folder / STATE / "bridge.log").read_text("utf-8")
+        assert [secret for secret in PERSONAL if secret in told] == []
+        return report["trusts"][self.vpd] | {"exit": report["exit"]}
+
+    async def held(self) -> dict[str, Any]:
+        """Everything that the bridge and the LMS hold of this trust, apart from the list of files."""
+        rows: dict[str, Any] = {}
+        for service, store in STATES.items():
+            async with self.bridge.components[service].work.engine.connect() as connection:
+                for table in store.METADATA.sorted_tables:
+                    if table.name != "outbox":
+                        found = await connection.execute(select(table).where(table.c.vpd == self.vpd))
+                        rows[table.fullname] = sorted(map(repr, found))
+        lms = story.prepare_lms(self.folder / LMS.format(vpd=self.vpd), self.vpd)
+        return rows | {"accounts": lms.accounts(), "lms": lms.certifications(), "evidence": lms.evidence()}
+
+    async def fates(self, name: str) -> dict[int, Fate]:
+        async with self.bridge.readers["ingest"].trust(self.vpd) as connection:
+            blocks = await Ledger("ingest").blocks(connection, (self.vpd, name.format(vpd=self.vpd)))
+        return {line.line: line.fate for block in blocks for line in block.lines()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A one-shot folder whose PostgreSQL runs on between the tests, and whose log is written."""
+    folder = tmp_path_factory.mktemp("bad-input")
+    with log_file(folder), postgres(folder / STATE / "postgres", prefer_wheel=True):
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def vpds() -> Iterator[str]:
+    """Numbers of trusts that no test has used."""
+    return iter(str(number) for number in range(101, 999))
+
+
+@asynccontextmanager
+async def _open(folder: Path, vpd: str) -> AsyncIterator[Trust]:
+    lms = {"driver": "sandbox", "url": IN_PROCESS + LMS.format(vpd=vpd)}
+    config = BridgeConfig.model_validate({"trusts": [story.trust(vpd, lms)]})
+    story.prepare_lms(folder / LMS.format(vpd=vpd), vpd)
+    clock = FixedClock(datetime.fromisoformat(story.NOW))
+    async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
+        yield Trust(vpd, bridge, folder)
+
+
+@pytest.fixture
+async def new_trust(folder: Path, vpds: Iterator[str]) -> AsyncIterator[Trust]:
+    """A trust that has loaded nothing."""
+    async with _open(folder, next(vpds)) as trust:
+        yield trust
+
+
+@pytest.fixture
+async def trust(new_trust: Trust) -> Trust:
+    """A trust that has loaded the sample full file."""
+    new_trust.put(story.FULL, story.sample(new_trust.vpd, story.FULL))
+    await new_trust.night()
+    return new_trust
+
+
+def _file(report: dict[str, Any], name: str, status: str) -> dict[str, Any]:
+    (found,) = [file for file in report["files"] if (file["name"], file["status"]) == (name, status)]
+    assert isinstance(found, dict)
+    return found
+
+
+def _changes(vpd: str) -> list[bytes]:
+    return story.sample(vpd, story.FIRST_CHANGES).splitlines(keepends=True)
+
+
+def _without_trailer(vpd: str) -> bytes:
+    return b"".join(_changes(vpd)[:-1])
+
+
+def _cut_short(vpd: str) -> bytes:
+    return story.sample(vpd, story.FIRST_CHANGES)[:-400]
+
+
+def _counted_wrongly(vpd: str) -> bytes:
+    return b"".join([*_changes(vpd)[:-1], b"TRL~999\r\n"])
+
+
+def _with_a_column_too_many(vpd: str) -> bytes:
+    lines = _changes(vpd)
+    return b"".join([lines[0], b"Loosestrife~", *lines[1:]])
+
+
+def _with_a_broken_line(vpd: str) -> bytes:
+    lines = _changes(vpd)
+    return b"".join([*lines[:2], lines[2].replace(b"~", b"~Loosestrife~", 1), *lines[3:]])
+
+
+def _of_another_trust(vpd: str) -> bytes:
+    return story.sample("998", story.FIRST_CHANGES)
+
+
+def _header_of_another_trust(vpd: str) -> bytes:
+    lines = _changes(vpd)
+    return b"".join([lines[0].replace(f"~{vpd}~".encode(), b"~998~"), *lines[1:]])
+
+
+def _header_with_another_name(vpd: str) -> bytes:
+    return story.sample(vpd, story.FIRST_CHANGES).replace(b"_00000002.DAT", b"_00000009.DAT")
+
+
+def _without_header(vpd: str) -> bytes:
+    return b"".join(_changes(vpd)[1:])
+
+
+def _of_a_new_version(vpd: str) -> bytes:
+    lines = _changes(vpd)
+    return b"".join([lines[0].replace(b"~01\r\n", b"~02\r\n"), *lines[1:]])
+
+
+def _with_an_endless_line(vpd: str) -> bytes:
+    lines = _changes(vpd)
+    return b"".join([*lines[:-1], b"PRA~" + b"Loosestrife" * 50_000 + b"\r\n", lines[-1]])
+
+
+def _binary(vpd: str) -> bytes:
+    return bytes(range(256)) * 20
+
+
+def _empty(vpd: str) -> bytes:
+    return b""
+
+
+def _good_changes(vpd: str) -> bytes:
+    return story.sample(vpd, story.FIRST_CHANGES)
+
+
+def _completions_to_esr(vpd: str) -> bytes:
+    return story.sample(vpd, SAMPLE_COMPLETIONS)
+
+
+SAMPLE_COMPLETIONS = "CS_{vpd}_CST_CMP_20260303_00000015.DAT"
+
+BAD_ESR_FILES = {
+    "a name that is not ESR's": ("F001", "CS_{vpd}_CST_CSC_2026-03-03_2.DAT", _good_changes),
+    "a name with a day that does not exist": ("F001", "CS_{vpd}_CST_CSC_20260231_00000002.DAT", _good_changes),
+    "no header": ("F002", story.FIRST_CHANGES, _without_header),
+    "not text": ("F002", story.FIRST_CHANGES, _binary),
+    "another name in its header": ("F003", story.FIRST_CHANGES, _header_with_another_name),
+    "another trust in its header": ("F004", story.FIRST_CHANGES, _header_of_another_trust),
+    "another trust in its name": ("F004", "CS_998_CST_CSC_20260303_00000002.DAT", _of_another_trust),
+    "no trailer": ("F005", story.FIRST_CHANGES, _without_trailer),
+    "its end cut off": ("F005", story.FIRST_CHANGES, _cut_short),
+    "a wrong count in its trailer": ("F005", story.FIRST_CHANGES, _counted_wrongly),
+    "a version nobody knows": ("F009", story.FIRST_CHANGES, _of_a_new_version),
+    "a column too many": ("F010", story.FIRST_CHANGES, _with_a_broken_line),
+    "a line without record type": ("F010", story.FIRST_CHANGES, _with_a_column_too_many),
+    "a kind that travels the other way": ("F011", SAMPLE_COMPLETIONS, _completions_to_esr),
+    "a line without end": ("F012", story.FIRST_CHANGES, _with_an_endless_line),
+    "nothing in it": ("F013", story.FIRST_CHANGES, _empty),
+}
+
+
+@pytest.mark.parametrize(("code", "name", "content"), BAD_ESR_FILES.values(), ids=BAD_ESR_FILES)
+async def test_a_faulty_esr_file_is_quarantined_whole_and_the_good_one_after_it_is_applied(
+    trust: Trust, code: str, name: str, content: Callable[[str], bytes]
+) -> None:
+    before = await trust.held()
+    trust.put(name, content(trust.vpd))
+
+    report = await trust.night()
+
+    _assert_quarantined(report, name.format(vpd=trust.vpd), code)
+    assert await trust.held() == before
+    trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    good = _file(await trust.night(), story.FIRST_CHANGES.format(vpd=trust.vpd), "complete")
+    assert sum(good["accounted"].values()) == good["records"] == 9
+
+
+def _assert_quarantined(report: dict[str, Any], name: str, code: str) -> None:
+    file = _file(report, name, "quarantined")
+    assert file["code"] == code
+    assert code in {fault["code"] for fault in file["faults"]}
+    assert len(file["reason"].split()) > 3
+    assert (file["accounted"], file["adds_up"]) == ({}, False)
+    assert report["exit"] == ATTENTION
+
+
+def _rows(vpd: str) -> list[bytes]:
+    return story.completions(vpd).splitlines(keepends=True)
+
+
+def _with_a_wrong_header(vpd: str) -> bytes:
+    rows = _rows(vpd)
+    return b"".join([rows[0].replace(b"completed_at", b"completed"), *rows[1:]])
+
+
+def _with_a_short_row(vpd: str) -> bytes:
+    rows = _rows(vpd)
+    return b"".join([*rows[:2], rows[2].rsplit(b",", 2)[0] + b"\r\n", *rows[3:]])
+
+
+def _in_latin_1(vpd: str) -> bytes:
+    return story.completions(vpd).replace(b"Course Attendance", "Loosestrife caf\u00e9".encode("iso-8859-1"))
+
+
+def _with_an_open_quote(vpd: str) -> bytes:
+    return story.completions(vpd).replace(b"Course Attendance", b'"Course Attendance', 1)
+
+
+BAD_LMS_FILES = {
+    "bytes that are not UTF-8": ("L001", _in_latin_1),
+    "a wrong header": ("L002", _with_a_wrong_header),
+    "nothing in it": ("L002", _empty),
+    "a short row": ("L003", _with_a_short_row),
+    "a quotation that does not end": ("L004", _with_an_open_quote),
+}
+
+
+@pytest.mark.parametrize(("code", "content"), BAD_LMS_FILES.values(), ids=BAD_LMS_FILES)
+async def test_a_faulty_completion_file_is_quarantined_whole_and_the_corrected_one_is_applied(
+    trust: Trust, code: str, content: Callable[[str], bytes]
+) -> None:
+    before = await trust.held()
+    trust.put(story.COMPLETED, content(trust.vpd))
+
+    report = await trust.night()
+
+    _assert_quarantined(report, story.COMPLETED.format(vpd=trust.vpd), code)
+    assert await trust.held() == before
+    trust.put(story.COMPLETED, story.completions(trust.vpd))
+    good = _file(await trust.night(), story.COMPLETED.format(vpd=trust.vpd), "complete")
+    assert sum(good["accounted"].values()) == good["records"] == 5
+
+
+async def test_the_same_file_again_is_counted_and_nothing_is_applied_twice(trust: Trust) -> None:
+    path = trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    first = await trust.night()
+    before = await trust.held()
+
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 5_000_000_000))
+    again = await trust.night()
+
+    assert await trust.held() == before
+    assert [file["repeats"] for file in again["files"]] == [0, 1]
+    assert again | {"files": []} == first | {"files": []}
+    assert again["exit"] == FINE
+
+
+async def test_the_same_file_under_a_name_in_other_letter_case_is_the_same_file(trust: Trust) -> None:
+    path = trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    first = await trust.night()
+    before = await trust.held()
+
+    other = trust.put(story.FIRST_CHANGES.lower(), path.read_bytes())
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 5_000_000_000))
+    again = await trust.night()
+
+    assert await trust.held() == before
+    assert [(file["name"], file["repeats"]) for file in again["files"]] == [
+        (story.FULL.format(vpd=trust.vpd), 0),
+        (story.FIRST_CHANGES.format(vpd=trust.vpd), 1),
+    ]
+    assert again | {"files": []} == first | {"files": []}
+
+
+async def test_a_file_in_small_letters_is_applied_under_its_proper_name(trust: Trust) -> None:
+    trust.put(story.FIRST_CHANGES.lower(), story.sample(trust.vpd, story.FIRST_CHANGES))
+
+    report = await trust.night()
+
+    assert _file(report, story.FIRST_CHANGES.format(vpd=trust.vpd), "complete")["accounted"]["applied"] == 9
+
+
+async def test_a_file_with_the_name_of_an_applied_one_but_other_bytes_is_refused_with_f014(trust: Trust) -> None:
+    name = story.FIRST_CHANGES.format(vpd=trust.vpd)
+    trust.put(name, story.sample(trust.vpd, story.FIRST_CHANGES))
+    await trust.night()
+    before = await trust.held()
+
+    trust.put(name, story.sample(trust.vpd, story.FIRST_CHANGES).replace(b"Mockford", b"Loosestrife"))
+    report = await trust.night()
+
+    assert await trust.held() == before
+    assert _file(report, name, "refused")["code"] == "F014"
+    assert "other content" in _file(report, name, "refused")["reason"]
+    assert report["exit"] == ATTENTION
+    await _assert_last_changes_are_applied(trust)
+
+
+async def test_a_completion_file_with_the_name_of_an_applied_one_but_other_bytes_is_refused_with_f014(
+    trust: Trust,
+) -> None:
+    name = story.COMPLETED.format(vpd=trust.vpd)
+    trust.put(name, story.completions(trust.vpd))
+    await trust.night()
+    before = await trust.held()
+
+    trust.put(name, story.completions(trust.vpd).replace(b"2026-03-03T14", b"2026-03-03T13"))
+    report = await trust.night()
+
+    assert await trust.held() == before
+    assert _file(report, name, "refused")["code"] == "F014"
+
+
+async def test_a_file_that_comes_before_its_turn_is_held_with_f006_until_the_gap_fills(
+    trust: Trust, folder: Path, vpds: Iterator[str]
+) -> None:
+    before = await trust.held()
+
+    trust.put(story.LAST_CHANGES, story.last_changes(trust.vpd))
+    report = await trust.night()
+
+    held = _file(report, story.LAST_CHANGES.format(vpd=trust.vpd), "held")
+    assert (held["code"], report["exit"]) == ("F006", ATTENTION)
+    assert "expected number 00000002, received 00000003" in held["reason"]
+    assert await trust.held() == before
+    trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    report = await trust.night()
+    assert {file["status"] for file in report["files"]} == {"complete"}
+    assert [file["reason"] for file in report["files"]] == [""] * 3
+    async with _open(folder, next(vpds)) as in_order:
+        for name, content in (
+            (story.FULL, story.sample(in_order.vpd, story.FULL)),
+            (story.FIRST_CHANGES, story.sample(in_order.vpd, story.FIRST_CHANGES)),
+            (story.LAST_CHANGES, story.last_changes(in_order.vpd)),
+        ):
+            in_order.put(name, content)
+            await in_order.night()
+        assert await _observe(trust) == await _observe(in_order)
+
+
+async def _observe(trust: Trust) -> str:
+    """The final state without the trust's number."""
+    lms = story.prepare_lms(trust.folder / LMS.format(vpd=trust.vpd), trust.vpd)
+    return repr(await story.observe(trust.bridge.readers, lms, trust.vpd)).replace(trust.vpd, "999")
+
+
+async def _assert_last_changes_are_applied(trust: Trust) -> None:
+    trust.put(story.LAST_CHANGES, story.last_changes(trust.vpd))
+    good = _file(await trust.night(), story.LAST_CHANGES.format(vpd=trust.vpd), "complete")
+    assert good["accounted"] == {
+        "applied": 4, "unchanged": 0, "superseded": 0, "parked": 0, "ignored": 1, "dead_lettered": 1,
+    }  # fmt: skip
+
+
+async def test_a_file_older_than_the_last_is_refused_with_f015(trust: Trust) -> None:
+    trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    await trust.night()
+    before = await trust.held()
+
+    old = "CS_{vpd}_CST_CSC_20260301_00000001.DAT".format(vpd=trust.vpd)
+    content = story.sample(trust.vpd, story.FIRST_CHANGES)
+    trust.put(old, content.replace(story.FIRST_CHANGES.format(vpd=trust.vpd).encode(), old.encode()))
+    report = await trust.night()
+
+    refused = _file(report, old, "refused")
+    assert (refused["code"], report["exit"]) == ("F015", ATTENTION)
+    assert "too old" in refused["reason"]
+    assert await trust.held() == before
+    await _assert_last_changes_are_applied(trust)
+
+
+def _with_a_window_that_does_not_meet(vpd: str) -> bytes:
+    return story.sample(vpd, story.FIRST_CHANGES).replace(b"~20260302 000000~20260303", b"~20260302 120000~20260303")
+
+
+async def test_a_file_whose_window_does_not_meet_the_last_is_held_with_f008_until_the_right_one_comes(
+    trust: Trust,
+) -> None:
+    name = story.FIRST_CHANGES.format(vpd=trust.vpd)
+    before = await trust.held()
+
+    trust.put(name, _with_a_window_that_does_not_meet(trust.vpd))
+    report = await trust.night()
+
+    held = _file(report, name, "held")
+    assert (held["code"], report["exit"]) == ("F008", ATTENTION)
+    assert "window" in held["reason"]
+    assert await trust.held() == before
+    trust.put(name, story.sample(trust.vpd, story.FIRST_CHANGES))
+    report = await trust.night()
+    assert _file(report, name, "complete")["accounted"]["applied"] == 9
+    assert _file(report, name, "refused")["code"] == "F014"
+    await _assert_last_changes_are_applied(trust)
+
+
+@pytest.mark.parametrize("number", ["00000002", "00000003"], ids=["under the same number", "under the next number"])
+async def test_a_full_file_mends_a_window_that_does_not_meet(trust: Trust, number: str) -> None:
+    trust.put(story.FIRST_CHANGES, _with_a_window_that_does_not_meet(trust.vpd))
+    await trust.night()
+
+    full = f"CS_{trust.vpd}_CST_CSF_20260303_{number}.DAT"
+    content = story.sample(trust.vpd, story.FULL)
+    content = content.replace(story.FULL.format(vpd=trust.vpd).encode(), full.encode())
+    trust.put(full, content.replace(b"~20260302 000000~01", b"~20260303 000000~01"))
+    report = await trust.night()
+
+    assert _file(report, full, "complete")["records"] == 19
+
+
+async def test_changes_before_any_full_file_are_held_with_f016_until_it_comes(new_trust: Trust) -> None:
+    trust = new_trust
+    before = await trust.held()
+    trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+
+    report = await trust.night()
+
+    held = _file(report, story.FIRST_CHANGES.format(vpd=trust.vpd), "held")
+    assert (held["code"], report["exit"]) == ("F016", ATTENTION)
+    assert "full file" in held["reason"]
+    assert await trust.held() == before
+    trust.put(story.FULL, story.sample(trust.vpd, story.FULL))
+    report = await trust.night()
+    assert {file["status"] for file in report["files"]} == {"complete"}
+    assert report["people"] == {"employee": 2, "leaver": 1}
+
+
+async def test_a_completion_with_a_bad_date_becomes_a_dead_letter_and_the_others_are_applied(trust: Trust) -> None:
+    bad = story.completions(trust.vpd).replace(b"2026-03-03T14:22:10+00:00", b"3 March 2026")
+    trust.put(story.COMPLETED, bad)
+
+    report = await trust.night()
+
+    (letter,) = report["dead_letter_list"]
+    assert (letter["code"], letter["line"], letter["reason"][:12]) == ("L103", 2, "completed_at")
+    assert report["exit"] == ATTENTION
+    assert await trust.fates(story.COMPLETED) == {
+        2: Fate.DEAD_LETTERED,
+        3: Fate.APPLIED,
+        4: Fate.APPLIED,
+        5: Fate.IGNORED_UNMAPPED_CERTIFICATION,
+        6: Fate.PARKED_PERSON_UNKNOWN,
+    }
+
+
+def _last_changes_with(vpd: str, line: int, change: Callable[[bytes], bytes]) -> bytes:
+    """The last changes as number 2, right behind the full file, with one of its lines changed."""
+    content = story.last_changes(vpd).replace(b"CSC_20260304_00000003", b"CSC_20260304_00000002")
+    lines = content.replace(b"~20260303 000000~20260304 000000~", b"~20260302 000000~20260304 000000~").splitlines(True)
+    lines[line - 1] = change(lines[line - 1])
+    return b"".join(lines)
+
+
+def _of_an_unknown_type(line: bytes) -> bytes:
+    return line.replace(b"PRA~", b"PRX~")
+
+
+def _without_its_person(line: bytes) -> bytes:
+    return line.replace(b"~9000099~", b"~~", 1)
+
+
+def _with_a_nul(line: bytes) -> bytes:
+    return line.replace(b"Specimen", b"Speci\0men")
+
+
+def _with_backslash_and_quote(line: bytes) -> bytes:
+    return line.replace(b"Specimen", b"O'Spec\\u0000\"i\\men")
+
+
+BAD_RECORDS = {
+    "an unknown record type": (_of_an_unknown_type, Fate.IGNORED_UNKNOWN_TYPE, ""),
+    "a mandatory column that is missing": (_without_its_person, Fate.DEAD_LETTERED, "R101"),
+    "a NUL in a column": (_with_a_nul, Fate.DEAD_LETTERED, "R106"),
+    "a backslash and quotes in a column": (_with_backslash_and_quote, Fate.APPLIED, ""),
+}
+
+
+@pytest.mark.parametrize(("change", "fate", "code"), BAD_RECORDS.values(), ids=BAD_RECORDS)
+async def test_one_odd_record_concerns_that_record_only(
+    trust: Trust, change: Callable[[bytes], bytes], fate: Fate, code: str
+) -> None:
+    name = "CS_{vpd}_CST_CSC_20260304_00000002.DAT"
+    trust.put(name, _last_changes_with(trust.vpd, 2, change))
+
+    report = await trust.night()
+
+    fates = await trust.fates(name)
+    assert fates[2] is fate
+    assert {line: one for line, one in fates.items() if line > 2} == {
+        3: Fate.APPLIED,
+        4: Fate.APPLIED,
+        5: Fate.DEAD_LETTERED,
+        6: Fate.IGNORED_LIST_OF_VALUES,
+        7: Fate.APPLIED,
+    }
+    assert [letter["code"] for letter in report["dead_letter_list"] if letter["line"] == 2] == [code] * bool(code)
+    assert _file(report, name.format(vpd=trust.vpd), "complete")["records"] == 6
+
+
+async def test_backslashes_and_quotes_reach_the_lms_as_they_came(trust: Trust) -> None:
+    name = "CS_{vpd}_CST_CSC_20260304_00000002.DAT"
+    trust.put(name, _last_changes_with(trust.vpd, 2, _with_backslash_and_quote))
+
+    await trust.night()
+
+    lms = story.prepare_lms(trust.folder / LMS.format(vpd=trust.vpd), trust.vpd)
+    (orla,) = [one for one in lms.accounts() if one["idnumber"] == f"{trust.vpd}-9000099"]
+    assert orla["lastname"] == "O'Spec\\u0000\"i\\men"
+
+
+ODD_COMPLETIONS = {
+    "a NUL": (b"Course Attendance", b"Course\0Attendance", "R106"),
+    "another trust's person": (b",{vpd}-9000002,BLS", b",998-9000002,BLS", "L102"),
+    "no person": (b",{vpd}-9000002,BLS", b",,BLS", "L101"),
+    "a date as a week": (b"2027-03-03,BLS-F2F", b"2027-W09-3,BLS-F2F", "R902"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "code"), ODD_COMPLETIONS.values(), ids=ODD_COMPLETIONS)
+async def test_one_odd_completion_concerns_that_completion_only(
+    trust: Trust, old: bytes, new: bytes, code: str
+) -> None:
+    vpd = trust.vpd.encode()
+    trust.put(story.COMPLETED, story.completions(trust.vpd).replace(old.replace(b"{vpd}", vpd), new, 1))
+
+    report = await trust.night()
+
+    assert [(letter["code"], letter["line"]) for letter in report["dead_letter_list"]] == [(code, 3)]
+    fates = await trust.fates(story.COMPLETED)
+    assert (fates[2], fates[3], fates[4]) == (Fate.APPLIED, Fate.DEAD_LETTERED, Fate.APPLIED)
