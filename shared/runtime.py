@@ -11,16 +11,19 @@ from typing import Annotated, Final, Protocol
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.clock import Clock
 from shared.config import BridgeConfig, load_config
 from shared.db.engine import Reader, make_engine
 from shared.db.unit import Work
-from shared.errors import BridgeError, ConfigurationError
+from shared.errors import BridgeError, ConfigurationError, TransientError
 from shared.messaging.broker import Broker
 from shared.messaging.consumer import Consumer, Progress
 from shared.messaging.rabbitmq import RabbitBroker
@@ -83,10 +86,10 @@ def serve(name: str, build: Build) -> None:
     try:
         settings = load_settings()
         config = load_config(settings.config)
+        configure_logging(name, settings.log_level)
+        app = make_app(name, build, settings, config)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
-    configure_logging(name, settings.log_level)
-    app = make_app(name, build, settings, config)
     server = uvicorn.Server(
         uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
     )
@@ -126,7 +129,19 @@ def make_app(name: str, build: Build, settings: Settings, config: BridgeConfig) 
     app = FastAPI(title=f"ESR Bridge: {name}", lifespan=lifespan)
     app.include_router(_health(name, context, loops))
     app.include_router(component.router, dependencies=[Depends(_token_check(settings.api_token))])
+    for kind in (DBAPIError, PoolTimeoutError, TransientError, OSError):
+        app.add_exception_handler(kind, _explain)
     return app
+
+
+async def _explain(_: Request, error: Exception) -> Response:
+    """Tell the caller what is down, or that a value of theirs cannot be stored. Anything else is our own failure."""
+    if is_transient(error):
+        return JSONResponse({"detail": "the database or the broker is away; try again later"}, 503)
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if state.startswith("22"):  # PostgreSQL's class "data exception": a NUL in a text, a number out of range
+        return JSONResponse({"detail": "a value holds something that cannot be stored"}, 422)
+    raise error
 
 
 class Loops:

@@ -23,7 +23,14 @@ def make_engine(url: str, *, name: str, pool: int = 5) -> AsyncEngine:
         connect_args={
             "timeout": 10,
             "command_timeout": STATEMENT_SECONDS,
-            "server_settings": {"application_name": name, "timezone": "UTC", "jit": "off"},
+            "server_settings": {
+                "application_name": name,
+                "timezone": "UTC",
+                "jit": "off",
+                # A plan kept from when a table was empty reads the whole of it for ever. Statements carry whole
+                # batches, so planning each anew costs nothing to speak of.
+                "plan_cache_mode": "force_custom_plan",
+            },
         },
     )
 

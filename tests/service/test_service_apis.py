@@ -190,9 +190,9 @@ def api_routes(found: Iterable[BaseRoute]) -> Iterator[APIRoute]:
             yield from api_routes(getattr(branch, "routes", ()))
 
 
-def routes(app: FastAPI) -> list[tuple[str, str]]:
-    """Every method and path under ``/v1``, for trust 991; parameters are filled in so that only the token is missing."""
-    filled = {"vpd": "991", "name": "file", "line": "1", "person_id": "1", "letter": "1"}
+def routes(app: FastAPI, word: str = "a") -> list[tuple[str, str]]:
+    """Every method and path under ``/v1``, for trust 991, parameters filled in so that only the token is missing."""
+    filled = {"vpd": "991", "name": word, "line": "1", "person_id": word, "letter": word}
     found = [
         (method, route.path.format(**filled))
         for route in api_routes(app.routes)
@@ -263,12 +263,29 @@ async def test_a_trust_that_is_no_number_is_refused_and_a_strange_path_is_not_fo
 
 
 @each_service
-async def test_bytes_that_no_text_can_hold_are_the_callers_mistake_and_not_ours(serve: Serve, service: str) -> None:
+async def test_text_that_cannot_be_stored_is_the_callers_mistake_and_not_ours(serve: Serve, service: str) -> None:
     async with serve(service) as running:
+        for method, path in routes(running.app, word="a%00b"):
+            answer = await asked(running, method, f"{path}?code=a%00b")
+            if "%00" in path or service == "console":
+                assert (path, answer.status_code) == (path, 422)
+        if service == "console":
+            body = {"who": "an\0operator", "why": "a test"}
+            answer = await running.client.post("/v1/trusts/991/dead-letters/a%00b/replay", json=body)
+            assert answer.status_code == 422
+
+
+@each_service
+async def test_while_the_database_is_away_the_api_says_so_and_blames_nobody(
+    serve: Serve, service: str, module_database: str
+) -> None:
+    async with Network(module_database) as network, serve(service, database=network.url) as running:
+        await network.cut()
         for method, path in routes(running.app):
-            for plain in ("/file", "/991/people/1", "/dead-letters/1"):
-                odd = path.replace(plain, f"{plain[:-1]}%00")
-                assert (await asked(running, method, odd)).status_code < 500
+            answer = await asked(running, method, path)
+            assert (path, answer.status_code) == (path, 503)
+            assert answer.json() == {"detail": "the database or the broker is away; try again later"}
+        network.mend()
 
 
 async def asked(running: Running, method: str, path: str) -> httpx.Response:
