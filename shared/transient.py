@@ -18,18 +18,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, TransientError):
         return True
     if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
+        if error.connection_invalidated or isinstance(error, InterfaceError):
             return True
-        if isinstance(error, InterfaceError):
-            return not _cannot_be_sent(error.orig.__cause__ if error.orig else None)
         state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
         return state.startswith(_TRANSIENT_STATES) or (isinstance(error, OperationalError) and not state)
     return isinstance(
         error,
         OSError | TimeoutError | PoolTimeoutError | PostgresConnectionError | DriverError,
-    ) and not _cannot_be_sent(error)
-
-
-def _cannot_be_sent(error: BaseException | None) -> bool:
-    """Tell whether the driver refused a value: asyncpg says so by an interface error that is also a ValueError."""
-    return isinstance(error, DriverError) and isinstance(error, ValueError)
+    )

@@ -5,7 +5,8 @@ what matters, the later one sees all of it.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
 from typing import Final
 
 from services.competency import store
@@ -14,7 +15,7 @@ from services.competency.domain import Catalogue, Completion, Decision, Definiti
 from services.competency.store import Held, PersonKey
 from shared import events, records
 from shared.accounting import Fate
-from shared.config import BridgeConfig
+from shared.config import BridgeConfig, Mapping
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
@@ -60,7 +61,8 @@ class CompetencyHandlers:
                 unit.settle(vpd, file, line, fate)
             for record, _ in deletions:
                 unit.settle(record.message.vpd, record.message.file, record.message.line, Fate.APPLIED)
-            await self._decide(unit, await self._concerned(unit, facts, deletions))
+            news = [(record, fact) for (record, fact), fate in zip(facts, fates, strict=True) if fate is Fate.APPLIED]
+            await self._decide(unit, await self._concerned(unit, facts, news, deletions))
             for message, fault in faulty:
                 unit.dead_letter(message, RECORDS_QUEUE, fault)
 
@@ -90,25 +92,33 @@ class CompetencyHandlers:
             unit.dead_letter(message, queue, error)
 
     async def _concerned(
-        self, unit: Unit, facts: Sequence[tuple[Record, Fact]], deletions: Sequence[tuple[Record, Deletion]]
+        self,
+        unit: Unit,
+        facts: Sequence[tuple[Record, Fact]],
+        news: Sequence[tuple[Record, Fact]],
+        deletions: Sequence[tuple[Record, Deletion]],
     ) -> dict[PersonKey, Cause]:
-        """Return whom this batch concerns, each with the file to blame where no fact will tell it."""
-        concerned: dict[PersonKey, Cause] = {}
+        """Return whom this batch concerns, each with the file to blame where no fact will tell it.
+
+        A definition that is new or different concerns everyone who holds the competence; one repeated concerns nobody.
+        """
+        concerned = {(fact.vpd, fact.owner): NO_CAUSE for _, fact in facts if fact.owner}
         definitions: dict[str, list[Record]] = defaultdict(list)
-        for record, fact in facts:
-            if fact.owner:
-                concerned[fact.vpd, fact.owner] = NO_CAUSE
-            elif fact.entity == "competence":
+        for record, fact in news:
+            if fact.entity == "competence":
                 definitions[fact.vpd].append(record)
         for vpd, changed in definitions.items():
-            needs = {value for one in changed for value in (one.fields["competence_id"], one.fields["competence_name"])}
-            for key in await store.waiting_for(unit.connection, vpd, sorted(needs)):
+            names = {value for one in changed for value in (one.fields["competence_id"], one.fields["competence_name"])}
+            certifications = [
+                one.certification for one in self._mappings(vpd) if {one.competence_id, one.competence} & names
+            ]
+            for key in await store.concerned_by(unit.connection, vpd, sorted(names), certifications):
                 concerned[key] = _cause(changed)
         for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in deletions]):
             concerned[owner] = _cause([record for record, _ in deletions])
         return concerned
 
-    async def _decide(self, unit: Unit, concerned: Mapping[PersonKey, Cause]) -> None:
+    async def _decide(self, unit: Unit, concerned: Dictionary[PersonKey, Cause]) -> None:
         """Decide for these people, announce what changed, and settle the lines that waited."""
         if not concerned:
             return
@@ -134,8 +144,11 @@ class CompetencyHandlers:
         await store.remove(unit.connection, gone)
 
     async def _catalogue(self, unit: Unit, vpd: str) -> Catalogue:
+        return Catalogue(await store.definitions(unit.connection, vpd), self._mappings(vpd))
+
+    def _mappings(self, vpd: str) -> Sequence[Mapping]:
         trust = self._config.trust(vpd)
-        return Catalogue(await store.definitions(unit.connection, vpd), trust.mappings if trust else ())
+        return trust.mappings if trust else ()
 
 
 def _change(

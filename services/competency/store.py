@@ -43,7 +43,6 @@ DECISIONS: Final = Table(
     Column("need", Text, nullable=False, comment="competence id or name a parked decision waits for"),
     Column("decision", JSONB, nullable=False),
     Column("answer", Text, nullable=False, server_default="", comment="ESR's answer to a completion we sent"),
-    Index("decisions_by_need", "vpd", "need"),
     Index("decisions_by_verdict", "vpd", "verdict"),
 )
 
@@ -87,10 +86,17 @@ async def definitions(connection: AsyncConnection, vpd: str) -> dict[str, Defini
     return {row.key: msgspec.convert(row.data, Definition) for row in rows}
 
 
-async def waiting_for(connection: AsyncConnection, vpd: str, needs: Sequence[str]) -> list[PersonKey]:
-    """Return people with something parked that waits for one of these competences, by id or name."""
-    query = select(DECISIONS.c.person_id).distinct().where(DECISIONS.c.vpd == vpd, DECISIONS.c.need.in_(needs))
-    return [(vpd, person_id) for person_id in await connection.scalars(query)]
+async def concerned_by(
+    connection: AsyncConnection, vpd: str, competences: Sequence[str], certifications: Sequence[str]
+) -> list[PersonKey]:
+    """Return people with an achievement of one of these competences (ids and names), or a completion of one of these
+    certifications.
+
+    Facts are searched, not decisions: a fact is committed before anything is decided on it, so that of a definition
+    and an achievement that arrive together, whichever is decided later sees the other.
+    """
+    said = {"vpd": vpd, "competences": list(competences), "certifications": list(certifications)}
+    return [(vpd, row.owner) for row in await connection.execute(_CONCERNED, said)]
 
 
 async def decisions(
@@ -205,6 +211,14 @@ _DEFINITIONS: Final = text(
     "SELECT f.key, f.data FROM competency.facts f LEFT JOIN competency.deletions d USING (vpd, entity, key) "
     "WHERE f.vpd = :vpd AND f.owner = '' AND f.entity = 'competence' "
     "AND (d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line))"
+)
+
+_CONCERNED: Final = text(
+    "SELECT DISTINCT f.owner FROM competency.facts f WHERE f.vpd = :vpd AND f.owner <> '' AND ("
+    "f.entity = 'competency_element' AND (f.data->>'competence_id' = ANY(CAST(:competences AS text[])) "
+    "OR f.data->>'competency_name' = ANY(CAST(:competences AS text[]))) "
+    "OR f.entity = 'completion' AND f.data->>'certification_idnumber' = ANY(CAST(:certifications AS text[]))) "
+    "ORDER BY 1"
 )
 
 _DECISIONS: Final = text(

@@ -57,7 +57,8 @@ class Splitter:
         async with self._work.unit() as unit:
             # The file's row is locked before its fates, as everywhere.
             held = await store.lock_accepted(unit.connection, [(turn.vpd, turn.name)])
-            await store.keep_place(unit.connection, turn, place, done=place.position >= turn.records)
+            if not await store.keep_place(unit.connection, turn, place, done=place.position >= turn.records):
+                return 0  # we were too slow, and another replica goes on from where we began
             if place.position >= turn.records:
                 _announce_split(unit, turn)
             if held:

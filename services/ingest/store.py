@@ -91,6 +91,8 @@ class Turn:
     records: int
     place: Place
     accounted: int
+    claimed: datetime
+    """Tells this claim from a later one: who lost the claim must not write."""
 
 
 async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -> str:
@@ -198,14 +200,18 @@ async def claim(connection: AsyncConnection, seconds: float) -> Turn | None:
         records=row.records,
         place=Place(row.offset, row.line, row.position),
         accounted=sum(row.fates.values()),
+        claimed=row.last_turn,
     )
 
 
-async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, done: bool) -> None:
-    """Note that every record before ``place`` is confirmed on the broker, and give up the claim."""
-    await connection.execute(
+async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, done: bool) -> bool:
+    """Note that every record before ``place`` is confirmed on the broker, and give up the claim.
+
+    Returns False when the claim had run out and another replica has taken the file; then nothing is noted.
+    """
+    kept = await connection.execute(
         update(FILES)
-        .where(_is(turn.vpd, turn.name, turn.sha256))
+        .where(_is(turn.vpd, turn.name, turn.sha256), FILES.c.last_turn == turn.claimed)
         .values(
             offset=place.offset,
             line=place.line,
@@ -214,6 +220,7 @@ async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, d
             status="split" if done else "splitting",
         )
     )
+    return bool(kept.rowcount)
 
 
 async def start_over(connection: AsyncConnection) -> None:

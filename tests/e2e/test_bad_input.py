@@ -56,7 +56,8 @@ class Trust:
         report = await collect(self.bridge)
         told = json.dumps(report, ensure_ascii=False) + (self.folder / STATE / "bridge.log").read_text("utf-8")
         assert [secret for secret in PERSONAL if secret in told] == []
-        return report["trusts"][self.vpd] | {"exit": report["exit"]}
+        trust: dict[str, Any] = report["trusts"][self.vpd]
+        return trust | {"exit": report["exit"]}
 
     async def held(self) -> dict[str, Any]:
         """Everything that the bridge and the LMS hold of this trust, apart from the list of files."""
@@ -283,12 +284,19 @@ async def test_a_faulty_completion_file_is_quarantined_whole_and_the_corrected_o
     assert sum(good["accounted"].values()) == good["records"] == 5
 
 
+def _date_back(path: Path) -> None:
+    """Let a file be a minute old, so that whatever happens to it now is later."""
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 60_000_000_000))
+
+
 async def test_the_same_file_again_is_counted_and_nothing_is_applied_twice(trust: Trust) -> None:
     path = trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    _date_back(path)
     first = await trust.night()
     before = await trust.held()
 
-    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 5_000_000_000))
+    path.touch()
     again = await trust.night()
 
     assert await trust.held() == before
@@ -297,14 +305,16 @@ async def test_the_same_file_again_is_counted_and_nothing_is_applied_twice(trust
     assert again["exit"] == FINE
 
 
-async def test_the_same_file_under_a_name_in_other_letter_case_is_the_same_file(trust: Trust) -> None:
+async def test_the_same_file_under_a_name_in_other_letter_case_is_the_same_file(trust: Trust, folder: Path) -> None:
     path = trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
+    _date_back(path)
     first = await trust.night()
     before = await trust.held()
 
-    other = trust.put(story.FIRST_CHANGES.lower(), path.read_bytes())
-    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 5_000_000_000))
+    trust.put(story.FIRST_CHANGES.lower(), path.read_bytes())
     again = await trust.night()
+    async with _open(folder, trust.vpd) as restarted:
+        later = await restarted.night()
 
     assert await trust.held() == before
     assert [(file["name"], file["repeats"]) for file in again["files"]] == [
@@ -312,6 +322,7 @@ async def test_the_same_file_under_a_name_in_other_letter_case_is_the_same_file(
         (story.FIRST_CHANGES.format(vpd=trust.vpd), 1),
     ]
     assert again | {"files": []} == first | {"files": []}
+    assert later["files"] == again["files"]
 
 
 async def test_a_file_in_small_letters_is_applied_under_its_proper_name(trust: Trust) -> None:
@@ -581,7 +592,7 @@ async def _assert_good_file_is_applied_besides(trust: Trust) -> dict[str, Any]:
 
 async def test_a_stray_file_with_a_name_that_is_not_utf_8_does_not_stop_the_others(trust: Trust) -> None:
     stray = os.fsencode(trust.put("stray", b"?").parent) + b"/caf\xe9.dat"
-    Path(os.fsdecode(stray)).write_bytes(b"?")
+    Path(os.fsdecode(stray)).write_bytes(b"?")  # noqa: ASYNC240 - one byte
 
     report = await _assert_good_file_is_applied_besides(trust)
 
@@ -600,9 +611,9 @@ async def test_a_file_that_cannot_be_read_does_not_stop_the_others(trust: Trust)
     # A process's own memory: a regular file that may be opened, and whose first byte cannot be read.
     (trust.folder / trust.vpd / "from-esr" / "A.DAT").symlink_to("/proc/self/mem")
 
-    report = await _assert_good_file_is_applied_besides(trust)
+    await _assert_good_file_is_applied_besides(trust)
 
-    assert report["exit"] == ATTENTION
+    assert '"file": "A.DAT"' in (trust.folder / STATE / "bridge.log").read_text("utf-8")
 
 
 async def test_a_file_dated_in_the_future_by_its_senders_clock_is_taken_all_the_same(trust: Trust) -> None:
@@ -614,16 +625,13 @@ async def test_a_file_dated_in_the_future_by_its_senders_clock_is_taken_all_the_
     assert _file(report, path.name, "complete")["records"] == 9
 
 
-async def test_two_copies_of_a_file_in_a_folder_are_one_repeat_however_often_the_bridge_is_started(
-    trust: Trust, folder: Path
+async def test_files_of_a_trust_that_bridge_yaml_no_longer_names_do_not_stop_the_others(
+    trust: Trust, folder: Path, vpds: Iterator[str]
 ) -> None:
-    path = trust.put(story.FIRST_CHANGES, story.sample(trust.vpd, story.FIRST_CHANGES))
-    other = trust.put(story.FIRST_CHANGES.lower(), path.read_bytes())
-    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 5_000_000_000))
-    first = await trust.night()
+    async with _open(folder, next(vpds)) as leaving:
+        leaving.put(story.FULL, story.sample(leaving.vpd, story.FULL))
+        (door, _) = leaving.bridge.components["ingest"].jobs
+        # Killed when its file was let in but not yet split, and taken out of bridge.yaml before the next run.
+        await door.run()
 
-    async with _open(folder, trust.vpd) as again:
-        second = await again.night()
-
-    assert _file(first, path.name, "complete")["repeats"] == 1
-    assert _file(second, path.name, "complete")["repeats"] == 1
+    await _assert_good_file_is_applied_besides(trust)

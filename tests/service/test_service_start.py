@@ -150,6 +150,7 @@ def test_a_login_that_the_database_refuses_ends_the_process_without_telling_the_
     wrong = as_role(database, "people", SECRET)
     settings = config(tmp_path) | {"ESRBRIDGE_DATABASE_URL": wrong, "ESRBRIDGE_BROKER_URL": rabbitmq_url}
     ended = start(tmp_path, settings | {"ESRBRIDGE_PORT": str(free_ports(1)[0])})
+    print(ended.stderr)
     assert ended.returncode != 0
     assert "InvalidPasswordError" in ended.stderr
     assert SECRET not in ended.stderr

@@ -135,9 +135,9 @@ def test_an_unknown_competence_id_is_not_replaced_by_a_name_that_is_known() -> N
 
 
 def test_of_two_definitions_with_one_name_the_one_that_began_last_is_meant() -> None:
-    newer = definition("5009", FIRE_NAME, date(2025, 1, 1))
-    for known in ({FIRE: KNOWN[FIRE], "5009": newer}, {"5009": newer, FIRE: KNOWN[FIRE]}):
-        assert only(decided(element(), by=catalogue(known=known))).competence_id == "5009"
+    newer = definition("4009", FIRE_NAME, date(2025, 1, 1))
+    for known in ({FIRE: KNOWN[FIRE], "4009": newer}, {"4009": newer, FIRE: KNOWN[FIRE]}):
+        assert only(decided(element(), by=catalogue(known=known))).competence_id == "4009"
 
 
 def test_a_mapping_by_id_beats_one_by_name_wherever_it_stands() -> None:

@@ -274,6 +274,12 @@ def test_with_two_flags_the_latest_start_of_all_is_chosen() -> None:
     first = assignment(number="1", primary_assignment="Y")
     second = assignment(start=YESTERDAY, number="2", primary_assignment="Y")
     assert main(first, second) == "N2"
+    assert main(first, second, assignment(start=TODAY, number="0")) == "N0"
+
+
+def test_of_two_that_began_on_one_day_always_the_same_is_chosen() -> None:
+    first, second = assignment(number="1"), assignment(number="2")
+    assert main(first, second) == main(second, first) == "N2"
 
 
 def test_a_flag_on_an_ended_assignment_does_not_count() -> None:

@@ -40,7 +40,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("vpd", "person_id", "source", "key", name="decisions_pkey"),
         schema="competency",
     )
-    op.create_index("decisions_by_need", "decisions", ["vpd", "need"], schema="competency")
     op.create_index("decisions_by_verdict", "decisions", ["vpd", "verdict"], schema="competency")
 
 
