@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from esrbridge import letters
 from esrbridge.asyncapi import asyncapi
+from esrbridge.codes import as_markdown
 from esrbridge.demo import run_demo
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at, run_once, with_bridge
@@ -152,6 +153,12 @@ def migrate() -> None:
 def asyncapi_() -> None:
     """Print the AsyncAPI 3 document of everything on the broker, made from the code."""
     out(asyncapi())
+
+
+@app.command()
+def codes() -> None:
+    """Print every code with its meaning and what to do, as Markdown."""
+    typer.echo(as_markdown(), nl=False)
 
 
 @app.command()

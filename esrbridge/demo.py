@@ -12,13 +12,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from esrbridge.codes import advice
 from esrbridge.embedded import Bridge
 from esrbridge.lms import IN_PROCESS
 from esrbridge.once import with_bridge
 from esrbridge.progress import progress_bars
 from esrbridge.report import collect
 from esrbridge.simulation import trust_section, write_config
-from esrbridge.validation import advice
 from sandbox.esr import SandboxEsr
 from sandbox.lms import SandboxLms
 from shared.accounting import GROUPS

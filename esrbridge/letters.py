@@ -16,6 +16,7 @@ from esrbridge.once import clock_at, with_bridge
 from esrbridge.options import Json, Now, failing, out
 from services.console import actions, store
 from services.console.actions import Operator
+from services.console.domain import State
 from shared.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, edit, replay and discard dead letters.")
@@ -27,7 +28,7 @@ Why = Annotated[str, typer.Option("--why", help="Why; it is written down with yo
 
 
 @app.command("list")
-def list_(target: Target, trust: Trust = "", state: str = "open", json_: Json = False) -> None:
+def list_(target: Target, trust: Trust = "", state: State = "open", json_: Json = False) -> None:
     """List dead letters by file and line."""
     with failing():
         found = asyncio.run(_Letters(target, trust).listing(state))
@@ -118,6 +119,8 @@ class _Letters:
         return list((await with_bridge(self._folder, clock_at(self._now), work))["letters"])
 
     async def show(self, letter: str, *, reveal: bool) -> dict[str, Any]:
+        if self._url and reveal:
+            raise ConfigurationError("a running console reveals no values; --reveal is for one-shot folders")
         if self._url:
             return dict(await self._ask("GET", f"/{letter}"))
 

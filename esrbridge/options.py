@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import structlog
 import typer
 
 from esrbridge.report import FAILED
 from shared.errors import BridgeError
+from shared.telemetry import configure_logging
 
 Now = Annotated[
     datetime | None,
@@ -25,9 +27,22 @@ def out(said: Any) -> None:  # noqa: ANN401 - JSON
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """End with exit code 2 and one sentence when something is wrong that a person has to mend."""
+    """End with exit code 2 and one sentence when something is wrong that a person has to mend.
+
+    Also when it is the program that is wrong: exit code 1 speaks of dead letters, and a traceback may quote values.
+    """
     try:
         yield
     except BridgeError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - told without its text, which may hold personal data
+        configure_logging("command", "ERROR")
+        structlog.get_logger(__name__).exception("command failed")
+        _fail(f"UNEXPECTED: the program failed ({type(error).__name__}); report it with the line above")
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(FAILED) from None

@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.progress import Progress
 
+from esrbridge.codes import advice
 from shared.errors import ConfigurationError
-from shared.esr.faults import Fault, FileCode, RecordCode
+from shared.esr.faults import Fault
 from shared.esr.profile import Profile, load_profile
 from shared.esr.validate import validate_file
 
@@ -53,9 +54,3 @@ def _fault(fault: Fault) -> dict[str, Any]:
         "advice": advice(fault.code),
         "warning": fault.warning,
     }
-
-
-def advice(code: str) -> str:
-    """Return how to mend what a code names."""
-    known: list[FileCode | RecordCode] = [*FileCode, *RecordCode]
-    return next((one.advice for one in known if one == code), "")

@@ -6,7 +6,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from shared.codes import MessageCode
 from shared.errors import RecordError
+from shared.esr.faults import RecordCode
 from shared.facts import Version
 from shared.messaging.message import Message
 
@@ -38,13 +40,13 @@ def encode(fields: Mapping[str, str]) -> bytes:
 def decode(message: Message) -> Record:
     """Read a record message. Raises RecordError when it is not one of ours."""
     if not (message.vpd and message.file_no and message.line):
-        raise RecordError("R900", "the message does not say which trust, file and line it comes from")
+        raise RecordError(MessageCode.R900, "the message does not say which trust, file and line it comes from")
     try:
         fields = _FIELDS.decode(message.body)
     except msgspec.DecodeError as error:
-        raise RecordError("R901", "the message body is not a flat object of texts") from error
+        raise RecordError(MessageCode.R901, "the message body is not a flat object of texts") from error
     if any("\x00" in value for value in fields.values()):
-        raise RecordError("R106", "a column holds a NUL character, which cannot be stored")
+        raise RecordError(RecordCode.R106, "a column holds a NUL character, which cannot be stored")
     entity, _, action = message.type.partition(".")
     return Record(message, entity, action, fields)
 
@@ -58,7 +60,7 @@ def read(record: Record, kind: type[Struct]) -> Struct:
     try:
         return msgspec.convert(record.fields, kind)
     except msgspec.ValidationError as error:
-        raise RecordError("R902", f"{record.entity}: {_without_values(str(error))}") from error
+        raise RecordError(MessageCode.R902, f"{record.entity}: {_without_values(str(error))}") from error
 
 
 def split(messages: Sequence[Message]) -> tuple[list[Record], list[tuple[Message, RecordError]]]:

@@ -220,12 +220,19 @@ async def _wait_for_backends(context: Context) -> None:
             await context.broker.start()
         except Exception as error:
             if not is_transient(error) or asyncio.get_running_loop().time() > deadline:
-                log.exception("cannot start")
+                log.exception("cannot start", code=_first_cause(error))
                 raise
             log.warning("waiting for database and broker", error=type(error).__name__)
             await asyncio.sleep(1)
         else:
             return
+
+
+def _first_cause(error: BaseException) -> str:
+    """Name the class of what began it: "DBAPIError" tells an operator nothing, "InvalidPasswordError" does."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return type(error).__name__
 
 
 def _health(name: str, context: Context, loops: Loops) -> APIRouter:

@@ -15,10 +15,12 @@ from services.competency.domain import Catalogue, Completion, Decision, Definiti
 from services.competency.store import Held, PersonKey
 from shared import events, records
 from shared.accounting import Fate
+from shared.codes import LmsCode, MessageCode
 from shared.config import BridgeConfig, Mapping
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
+from shared.esr.faults import RecordCode
 from shared.events import Cause
 from shared.facts import Deletion, Fact, newest
 from shared.messaging.message import Message
@@ -199,7 +201,7 @@ def _deletion(record: Record) -> Deletion:
     name = {"competence": "competence_id", "competency_element": "competency_element_id"}.get(record.entity, "")
     key = record.fields.get(name, "")
     if not key:
-        raise RecordError("R101", f"a deletion of a {record.entity} must name its id")
+        raise RecordError(RecordCode.R101, f"a deletion of a {record.entity} must name its id")
     return Deletion(record.message.vpd, record.entity, key, record.version)
 
 
@@ -212,13 +214,13 @@ def _fact(record: Record) -> Fact:
     if record.entity == "competency_element":
         element = records.read(record, Element)
         if element.achieved and not (element.person_id and element.date_from):
-            raise RecordError("R101", "an achievement must name person_id and date_from")
+            raise RecordError(RecordCode.R101, "an achievement must name person_id and date_from")
         return Fact(vpd, record.entity, element.competency_element_id, "", element.person_id, record.version, data)
     if record.entity == "completion":
         completion = records.read(record, Completion)
         trust, _, person_id = completion.user_idnumber.partition("-")
         if trust != vpd or not person_id:
-            raise RecordError("L102", "user_idnumber is not '<trust>-<person ID>' of this trust")
+            raise RecordError(LmsCode.L102, "user_idnumber is not '<trust>-<person ID>' of this trust")
         key = f"{completion.user_idnumber}|{completion.certification_idnumber}|{completion.completed_at.isoformat()}"
         return Fact(vpd, record.entity, key, "", person_id, record.version, data)
-    raise RecordError("R903", f"{record.entity} is not a record that competency handles")
+    raise RecordError(MessageCode.R903, f"{record.entity} is not a record that competency handles")

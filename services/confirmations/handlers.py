@@ -11,6 +11,7 @@ from services.confirmations.domain import Answer, FileAnswer, Item, Sent, settle
 from services.confirmations.store import Held, Reference
 from shared import events, records
 from shared.accounting import Fate
+from shared.codes import MessageCode
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
@@ -142,12 +143,12 @@ def _fact(record: Record) -> Fact:
         return Fact(vpd, "answer", reference, record.version.file, reference, record.version, data)
     if record.entity == "confirmation_file":
         return Fact(vpd, "file_answer", records.read(record, FileAnswer).confirmed_file, "", "", record.version, data)
-    raise RecordError("R903", f"{record.entity} is not a record that confirmations handles")
+    raise RecordError(MessageCode.R903, f"{record.entity} is not a record that confirmations handles")
 
 
 def _sent_fact(event: events.Event) -> Fact:
     if not isinstance(event, events.CompletionSent):
-        raise RecordError("R903", "confirmations handles no such event")
+        raise RecordError(MessageCode.R903, "confirmations handles no such event")
     sent = Sent(
         reference=event.reference,
         person_id=event.person_id,

@@ -10,6 +10,7 @@ import structlog
 from services.ingest import store
 from shared import events, outcomes
 from shared.accounting import Fate, LineFate
+from shared.codes import MessageCode
 from shared.db.ledger import FileKey
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
@@ -35,7 +36,9 @@ class Accountant:
                     found = outcomes.decode(message.body)
                     said += [((found.vpd, found.file), fate) for fate in found.fates()]
                 except (msgspec.DecodeError, ValueError):
-                    unit.put_aside(message, QUEUE, RecordError("R901", "the message holds no fates this release knows"))
+                    unit.put_aside(
+                        message, QUEUE, RecordError(MessageCode.R901, "the message holds no fates this release knows")
+                    )
             await account(unit, self._work, said, sorted({file for file, _ in said}))
 
     async def give_up(self, message: Message, queue: str, error: Exception) -> None:

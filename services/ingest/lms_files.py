@@ -8,6 +8,7 @@ from typing import Final
 
 from services.ingest.domain import LMS as STREAM
 from services.ingest.source import Checked, Line, Place
+from shared.codes import LmsCode
 from shared.esr.faults import Fault
 from shared.messaging.topology import LMS
 
@@ -24,15 +25,6 @@ COLUMNS: Final = (
 MANDATORY: Final = ("reference", "user_idnumber", "certification_idnumber", "completed_at")
 
 LONGEST_FIELD: Final = 64 * 1024
-
-CODES: Final = {
-    "L001": "the file is not UTF-8 text",
-    "L002": "the header row does not hold exactly the columns of the profile",
-    "L003": "a row has the wrong number of columns; the file may be cut short",
-    "L004": "a quoted value is not closed, or a value is too long; the file may be cut short",
-    "L101": "a mandatory column is empty",
-    "L103": "a column does not hold a date or time in ISO 8601 form",
-}
 
 
 class LmsFiles:
@@ -52,20 +44,20 @@ class LmsFiles:
             for number, row in _rows(path):
                 if number == 1:
                     if sorted(row) != sorted(COLUMNS):
-                        fault = _fault("L002", 1)
+                        fault = _fault(LmsCode.L002, 1)
                         break
                 elif len(row) != len(COLUMNS):
-                    fault = _fault("L003", number)
+                    fault = _fault(LmsCode.L003, number)
                     break
                 else:
                     records += 1
             else:
                 if number == 0:
-                    fault = _fault("L002", 1)
+                    fault = _fault(LmsCode.L002, 1)
         except UnicodeDecodeError:
-            fault = _fault("L001", number + 1)
+            fault = _fault(LmsCode.L001, number + 1)
         except csv.Error:
-            fault = _fault("L004", number + 1)
+            fault = _fault(LmsCode.L004, number + 1)
         return Checked(STREAM, "completions", "changes", 0, 0, records, (fault,) if fault else ())
 
     def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:
@@ -92,11 +84,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _faults(fields: dict[str, str], line: int) -> tuple[Fault, ...]:
-    faults = [_fault("L101", line, column) for column in MANDATORY if column not in fields]
+    faults = [_fault(LmsCode.L101, line, column) for column in MANDATORY if column not in fields]
     if "completed_at" in fields and not _parses(datetime.fromisoformat, fields["completed_at"]):
-        faults.append(_fault("L103", line, "completed_at"))
+        faults.append(_fault(LmsCode.L103, line, "completed_at"))
     if "expires_on" in fields and not _parses(date.fromisoformat, fields["expires_on"]):
-        faults.append(_fault("L103", line, "expires_on"))
+        faults.append(_fault(LmsCode.L103, line, "expires_on"))
     return tuple(faults)
 
 
@@ -108,5 +100,5 @@ def _parses(parse: Callable[[str], object], value: str) -> bool:
     return True
 
 
-def _fault(code: str, line: int, column: str | None = None) -> Fault:
-    return Fault(code, line, column, f"{column}: {CODES[code]}" if column else CODES[code])
+def _fault(code: LmsCode, line: int, column: str | None = None) -> Fault:
+    return Fault(code, line, column, f"{column}: {code.meaning}" if column else code.meaning)

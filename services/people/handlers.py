@@ -13,9 +13,11 @@ from services.people.domain import AssignmentSlice, Derived, PersonSlice, derive
 from services.people.store import PersonKey, Row
 from shared import events, records
 from shared.accounting import Fate
+from shared.codes import MessageCode
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
+from shared.esr.faults import RecordCode
 from shared.events import Cause
 from shared.facts import Deletion, Fact
 from shared.messaging.message import Message
@@ -130,10 +132,10 @@ def _settle(unit: Unit, record: Record, fate: Fate) -> None:
 def _key(record: Record) -> str:
     name = _KEYS.get(record.entity)
     if name is None:
-        raise RecordError("R903", f"{record.entity} is not a record that people handles")
+        raise RecordError(MessageCode.R903, f"{record.entity} is not a record that people handles")
     key = record.fields.get(name, "")
     if not key:
-        raise RecordError("R101", f"{name} is mandatory")
+        raise RecordError(RecordCode.R101, f"{name} is mandatory")
     return key
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared import events, outcomes
 from shared.accounting import Fate
 from shared.clock import Clock
+from shared.codes import MessageCode
 from shared.db.ledger import FileKey, Ledger
 from shared.db.outbox import Outbox
 from shared.errors import BridgeError, RecordError
@@ -99,7 +100,7 @@ def describe(error: Exception) -> tuple[str, str]:
         return error.record_code, error.sentence
     if isinstance(error, BridgeError):
         return error.code, error.sentence
-    return "UNEXPECTED", f"handling this record failed unexpectedly ({type(error).__name__}); report it with its code"
+    return MessageCode.UNEXPECTED, f"{MessageCode.UNEXPECTED.meaning} ({type(error).__name__})"
 
 
 class Work:

@@ -6,24 +6,11 @@ The codes are this project's own: no public list of ESR's messages exists.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from shared.codes import Code
 
 
-class _Code(StrEnum):
-    """A code with a short meaning and a sentence that tells an operator how to mend it."""
-
-    meaning: str
-    advice: str
-
-    def __new__(cls, value: str, meaning: str, advice: str) -> "_Code":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        member.advice = advice
-        return member
-
-
-class FileCode(_Code):
+class FileCode(Code):
     """What can be wrong with a whole file."""
 
     F000 = (
@@ -118,7 +105,7 @@ class FileCode(_Code):
     )
 
 
-class RecordCode(_Code):
+class RecordCode(Code):
     """What can be wrong with one record: its form (``R1xx``) or its meaning (``B2xx``)."""
 
     R101 = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from esrbridge.embedded import as_role
@@ -173,7 +173,7 @@ async def test_competency_counts_verdicts_and_lists_what_is_parked(serve: Serve,
 
 
 def account(vpd: str, person_id: str, **more: Any) -> dict[str, Any]:
-    empty = {"revision": 1, "file_no": 1, "person": {}, "seen": None, "dirty": False, "refused": ""}
+    empty = {"revision": 1, "file_no": 1, "person": {}, "seen": null(), "dirty": False, "refused": ""}
     return {"vpd": vpd, "person_id": person_id} | empty | more
 
 
@@ -198,7 +198,8 @@ async def test_outbound_counts_a_trusts_accounts_deliveries_and_completions(serv
             account("991", "3", refused="L001"),
             account("992", "1"),
         ]
-        await put(connection, outbound.ACCOUNTS, accounts)
+        for one in accounts:
+            await put(connection, outbound.ACCOUNTS, [one])
         deliveries = [
             delivery("991", "certification", "delivered"),
             delivery("991", "evidence", "refused"),
@@ -260,7 +261,14 @@ async def test_confirmations_lists_what_was_sent_by_state(serve: Serve, rows: Op
 
 def letter(vpd: str, number: str, **more: Any) -> Message:
     said = msgspec.json.encode({"person_id": "7", "last_name": "Canary"})
-    about = {"exchange": "bridge.dead", "type": "person.upsert", "file": FILE, "file_no": 1, "line": 7, "code": "R101"}
+    about: dict[str, Any] = {
+        "exchange": "bridge.dead",
+        "type": "person.upsert",
+        "file": FILE,
+        "file_no": 1,
+        "line": 7,
+        "code": "R101",
+    }
     return Message(
         **about | {"message_id": number, "vpd": vpd, "body": said, "queue": "people.records", "reason": "why"} | more
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.lms_files import CODES, COLUMNS, LmsFiles
+from services.ingest.lms_files import COLUMNS, LmsFiles
 from services.ingest.source import Checked, Line, Place
 from shared.messaging.topology import LMS
 
@@ -126,11 +126,6 @@ def test_one_faulty_row_leaves_the_others_alone_and_repeats_no_value(tmp_path: P
     lines = read(tmp_path, HEADER, ROW, ROW.replace("2026-03-03T10:00:00", "Canary"), ROW)
     assert [bool(line.faults) for line in lines] == [False, True, False]
     assert "Canary" not in str(lines[1].faults)
-
-
-def test_every_code_has_a_sentence_without_the_value() -> None:
-    assert all(CODES.values())
-    assert len(set(CODES.values())) == len(CODES)
 
 
 def test_reading_goes_on_from_where_it_stopped(tmp_path: Path) -> None:

@@ -193,6 +193,11 @@ async def test_during_an_outage_the_outcome_is_unknown(sandbox: SandboxDriver, l
         await sandbox.find_account(ZOE.idnumber)
 
 
+async def test_an_empty_batch_does_not_bother_the_lms(sandbox: SandboxDriver, lms: SandboxLms) -> None:
+    lms.outage(True)
+    assert await sandbox.ensure_account([]) == []
+
+
 async def test_being_asked_to_slow_down_is_waited_for(sandbox: SandboxDriver, lms: SandboxLms) -> None:
     lms.limit_per_minute(1)
     await sandbox.ensure_account([ZOE])

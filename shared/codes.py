@@ -1,0 +1,89 @@
+"""Codes of failures: each with a short meaning, and a sentence that tells an operator how to mend it.
+
+File and record codes of ESR's language stand in ``shared.esr.faults``; this module holds the rest, and finds any of
+them. ``docs/codes.md`` lists all.
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """A code with its meaning and its advice."""
+
+    meaning: str
+    advice: str
+
+    def __new__(cls, value: str, meaning: str, advice: str) -> "Code":
+        """Make a member from its three parts."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.advice = advice
+        return member
+
+
+class LmsCode(Code):
+    """What can be wrong with a completion file of the LMS, or with one of its rows."""
+
+    L001 = ("L001", "the file is not UTF-8 text", "Set the export's encoding to UTF-8 and export again.")
+    L002 = (
+        "L002",
+        "the header row does not hold exactly the columns of the profile",
+        "Compare the export's columns with docs/cli.md and export again.",
+    )
+    L003 = (
+        "L003",
+        "a row has the wrong number of columns; the file may be cut short",
+        "Fetch the file again; if it stays so, look at the row that is named.",
+    )
+    L004 = (
+        "L004",
+        "a quoted value is not closed, or a value is too long; the file may be cut short",
+        "Fetch the file again; if it stays so, look at the row that is named.",
+    )
+    L101 = ("L101", "a mandatory column is empty", "Fill the column in the LMS, or edit the record and replay it.")
+    L102 = (
+        "L102",
+        "the user's id number is not '<trust>-<person ID>' of this trust",
+        "Check the account's id number in the LMS, or discard the record if the person is not ESR staff.",
+    )
+    L103 = (
+        "L103",
+        "a column does not hold a date or time in ISO 8601 form",
+        "Correct the value (2026-03-03 or 2026-03-03T14:22:10+00:00) and replay the record.",
+    )
+
+
+class MessageCode(Code):
+    """What can be wrong with a message, whatever it speaks of."""
+
+    R900 = (
+        "R900",
+        "the message does not say which trust, file and line it comes from",
+        "Find out who publishes to our exchanges; only ingest should. Then discard the letter.",
+    )
+    R901 = (
+        "R901",
+        "the message body cannot be read",
+        "Compare the releases that are running; replay the letter once all are of the newest.",
+    )
+    R902 = (
+        "R902",
+        "a column that is needed is missing or malformed",
+        "Edit the column that is named and replay the letter.",
+    )
+    R903 = (
+        "R903",
+        "the service has no use for such a message",
+        "Compare profile and release: a record type is routed to a service that does not know it.",
+    )
+    UNEXPECTED = (
+        "UNEXPECTED",
+        "handling failed in a way nobody foresaw",
+        "Report it with the letter's id; the log of the service names the place. Replay it after a corrected release.",
+    )
+    BROKER_DELIVERY_LIMIT = (
+        "BROKER_DELIVERY_LIMIT",
+        "the consumer stopped each time the message was delivered",
+        "Look at the service's memory and log, mend the cause, then replay the letter.",
+    )
