@@ -116,7 +116,8 @@ class Block:
     def adopt(self, said: LineFate) -> LineFate | None:
         """Take over what the owner said; return the fate that was replaced, or None when nothing changed."""
         held = self.get(said.line)
-        if said.revision <= held.revision and held.fate is not Fate.PENDING:
+        old = said.revision <= held.revision and not (said.revision == MAX_REVISION and said.fate is not held.fate)
+        if old and held.fate is not Fate.PENDING:
             return None
         self._put(said)
         return held

@@ -50,7 +50,7 @@ class LmsCode(Code):
     L103 = (
         "L103",
         "a column does not hold a date or time in ISO 8601 form",
-        "Correct the value (2026-03-03 or 2026-03-03T14:22:10+00:00) and replay the record.",
+        "Correct the value (a date as 2026-03-03, a time as 2026-03-03T14:22:10+00:00) and replay the record.",
     )
 
 

@@ -28,8 +28,8 @@ class LmsSettings(_Section):
     """``files``: operations are written to the trust's ``to-lms`` folder. ``sandbox``: HTTP to the sandbox LMS."""
     url: str = ""
     token_file: Path | None = None
-    batch: int = Field(default=200, ge=1, le=1000)
-    """Operations sent in one call."""
+    batch: int = Field(default=200, ge=1, le=200)
+    """Operations sent in one call; the sandbox takes no more than 200."""
 
     @model_validator(mode="after")
     def _sandbox_needs_an_address(self) -> Self:
@@ -83,6 +83,14 @@ class TrustConfig(_Section):
     mappings: tuple[Mapping, ...] = ()
     accounts: AccountPolicy = AccountPolicy()
     completions: CompletionPolicy = CompletionPolicy()
+
+    @model_validator(mode="after")
+    def _each_competence_once(self) -> Self:
+        said = Counter(mapping.competence_id or mapping.competence for mapping in self.mappings)
+        twice = [competence for competence, times in said.items() if times > 1]
+        if twice:
+            raise ValueError(f"competence {twice[0]} is mapped more than once")
+        return self
 
 
 class BridgeConfig(_Section):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -278,7 +279,7 @@ def _token_check(token: str) -> Callable[[HTTPAuthorizationCredentials | None], 
 
     def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
         """Deny by default: without a configured token nobody is let in."""
-        if not token or given is None or given.credentials != token:
+        if not token or given is None or not secrets.compare_digest(given.credentials.encode(), token.encode()):
             raise HTTPException(401, "a valid bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
 
     return check

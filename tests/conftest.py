@@ -9,7 +9,8 @@
 
 Roles belong to the whole server, so they are made once, with passwords that stay the same for the session; a new
 database is a copy of one that was migrated. Queues have no such copies: a test that needs its own declares a small
-``Topology`` with names of its own.
+``Topology`` with names of its own. It need not delete them: a broker that was started here ends with the session. (And
+should not: RabbitMQ 3.10 stops dead-lettering for good when a queue is deleted while its dead-letter worker starts.)
 """
 
 import asyncio

@@ -33,9 +33,6 @@ IGNORED: Final[dict[str, Fate]] = {
     "unmapped": Fate.IGNORED_UNMAPPED_CERTIFICATION,
 }
 
-SAID: Final = frozenset({"certification", "evidence", "mirror", "to_esr"})
-"""Verdicts that stand once reached, as long as the fact they rest on is there."""
-
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A competence definition (ESR ``CD`` record), of the columns this service needs."""
@@ -148,12 +145,17 @@ class Catalogue:
         return by_name
 
     def competences(self, certification: str) -> list[tuple[str, Definition | None]]:
-        """Return the competences a certification stands for: what the mapping says, and the definition if known."""
-        return [
-            (mapping.competence_id or mapping.competence, self.find(mapping.competence_id, mapping.competence))
-            for mapping in self.mappings
-            if mapping.certification == certification
-        ]
+        """Return the competences a certification stands for: what the mapping says, and the definition if known.
+
+        Two mappings that mean the same definition, one by id and one by name, count once.
+        """
+        found: dict[str, tuple[str, Definition | None]] = {}
+        for mapping in self.mappings:
+            if mapping.certification == certification:
+                said = mapping.competence_id or mapping.competence
+                definition = self.find(mapping.competence_id, mapping.competence)
+                found.setdefault(definition.competence_id if definition else said, (said, definition))
+        return list(found.values())
 
 
 def decide(

@@ -1,10 +1,12 @@
 """Completion files from the LMS: UTF-8, comma, a header row with exactly our columns, in any order."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from services.ingest.domain import LMS as STREAM
 from services.ingest.source import Checked, Line, Place
@@ -85,17 +87,18 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _faults(fields: dict[str, str], line: int) -> tuple[Fault, ...]:
     faults = [_fault(LmsCode.L101, line, column) for column in MANDATORY if column not in fields]
-    if "completed_at" in fields and not _parses(datetime.fromisoformat, fields["completed_at"]):
+    if "completed_at" in fields and not _is(datetime, fields["completed_at"]):
         faults.append(_fault(LmsCode.L103, line, "completed_at"))
-    if "expires_on" in fields and not _parses(date.fromisoformat, fields["expires_on"]):
+    if "expires_on" in fields and not _is(date, fields["expires_on"]):
         faults.append(_fault(LmsCode.L103, line, "expires_on"))
     return tuple(faults)
 
 
-def _parses(parse: Callable[[str], object], value: str) -> bool:
+def _is(kind: type[date], value: str) -> bool:
+    """Tell whether the text is what the service that owns the record will accept: the same check, made here first."""
     try:
-        parse(value)
-    except ValueError:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
         return False
     return True
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import aio_pika
 import pytest
 
 from shared.messaging.broker import Broker, Subscription
@@ -30,17 +29,6 @@ def topology(name: str, length: int = LENGTH) -> Topology:
         ),
         queue_length=length,
     )
-
-
-async def delete(url: str, queues: Topology) -> None:
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        for queue in queues.queues:
-            await channel.queue_delete(queue.name)
-            await channel.queue_delete(queue.dead)
-        for exchange in queues.exchanges:
-            if exchange not in (EVENTS, DEAD):
-                await channel.exchange_delete(exchange)
 
 
 def keys(messages: Sequence[Message]) -> list[str]:

@@ -19,7 +19,6 @@ from tests.integration.queues import (
     QUIET,
     SOON,
     assert_silent,
-    delete,
     depth_becomes,
     drain,
     ids,
@@ -81,7 +80,6 @@ async def _bench(request: pytest.FixtureRequest, length: int) -> AsyncIterator[B
         yield Bench(name, broker)
     finally:
         await broker.stop()
-        await delete(url, queues)
 
 
 # --- what a message carries -------------------------------------------------------------------------------------

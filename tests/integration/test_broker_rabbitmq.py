@@ -5,7 +5,8 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -14,13 +15,14 @@ from aio_pika.exceptions import ChannelPreconditionFailed
 from aiormq.channel import Channel
 
 from esrbridge.local import LocalRabbitMQ
+from esrbridge.local import rabbitmq as rabbitmq_node
 from shared.errors import BrokerUnavailableError, TopologyError, UnroutableError
 from shared.messaging import rabbitmq
 from shared.messaging.message import Message
 from shared.messaging.rabbitmq import RabbitBroker
 from shared.messaging.topology import DEAD, Topology
 from tests.integration.faulty_network import Network
-from tests.integration.queues import LENGTH, SOON, assert_silent, delete, depth_becomes, drain, ids, take, topology
+from tests.integration.queues import LENGTH, SOON, assert_silent, depth_becomes, drain, ids, take, topology
 
 DEADLINE = 1.0
 """Seconds a conversation may take in tests of outages."""
@@ -29,10 +31,17 @@ SLACK = 7.0
 
 
 @pytest.fixture
-async def queues(rabbitmq_url: str) -> AsyncIterator[Topology]:
-    mine = topology(f"test{secrets.token_hex(4)}")
-    yield mine
-    await delete(rabbitmq_url, mine)
+def queues() -> Topology:
+    return topology(f"test{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def mortal(rabbitmq_server: LocalRabbitMQ, tmp_path: Path) -> Iterator[LocalRabbitMQ]:
+    """A node for this test alone, which may be killed."""
+    if rabbitmq_server.node is None:
+        pytest.skip("only a private node can be killed")
+    with rabbitmq_node(tmp_path / "mortal") as node:
+        yield node
 
 
 @pytest.fixture
@@ -89,28 +98,27 @@ async def unavailable_soon(attempt: Awaitable[object]) -> None:
 
 
 async def test_confirmed_messages_and_the_same_broker_object_survive_the_death_of_the_node(
-    rabbitmq_server: LocalRabbitMQ, broker: RabbitBroker, queues: Topology, monkeypatch: pytest.MonkeyPatch
+    mortal: LocalRabbitMQ, queues: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if rabbitmq_server.node is None:
-        pytest.skip("only a private node may be killed")
-    await broker.publish([to_people(queues, number) for number in range(700)])
-    async with broker.subscribe(people(queues), prefetch=10) as subscription:
-        await take(subscription, 5)
-        waiting = asyncio.create_task(subscription.next(10, 60.0))
-        await asyncio.to_thread(rabbitmq_server.kill)
-        monkeypatch.setattr(rabbitmq, "DEADLINE", DEADLINE)
-        await unavailable_soon(waiting)
-        await unavailable_soon(subscription.ack())
-    await unavailable_soon(broker.publish([to_people(queues)]))
-    await unavailable_soon(broker.depth(people(queues)))
-    await unavailable_soon(broker.start())
-    await unavailable_soon(enter(broker, queues))
-    monkeypatch.undo()
-    await asyncio.to_thread(rabbitmq_server.restart)
-    await until_ready(broker)
-    assert set(ids(await drain(broker, people(queues), 700))) == {f"id-{number}" for number in range(700)}
-    await broker.publish([to_people(queues, 1_000)])
-    assert ids(await drain(broker, people(queues), 1)) == ["id-1000"]
+    async for broker in _started(mortal.url, queues):
+        await broker.publish([to_people(queues, number) for number in range(700)])
+        async with broker.subscribe(people(queues), prefetch=10) as subscription:
+            await take(subscription, 5)
+            waiting = asyncio.create_task(subscription.next(10, 60.0))
+            await asyncio.to_thread(mortal.kill)
+            monkeypatch.setattr(rabbitmq, "DEADLINE", DEADLINE)
+            await unavailable_soon(waiting)
+            await unavailable_soon(subscription.ack())
+        await unavailable_soon(broker.publish([to_people(queues)]))
+        await unavailable_soon(broker.depth(people(queues)))
+        await unavailable_soon(broker.start())
+        await unavailable_soon(enter(broker, queues))
+        monkeypatch.undo()
+        await asyncio.to_thread(mortal.restart)
+        await until_ready(broker)
+        assert set(ids(await drain(broker, people(queues), 700))) == {f"id-{number}" for number in range(700)}
+        await broker.publish([to_people(queues, 1_000)])
+        assert ids(await drain(broker, people(queues), 1)) == ["id-1000"]
 
 
 async def until_ready(broker: RabbitBroker) -> None:
@@ -269,13 +277,15 @@ def rabbitmqctl(server: LocalRabbitMQ, *arguments: str) -> None:
 async def test_a_consumer_whose_queue_is_deleted_is_told_instead_of_waiting_for_ever(
     rabbitmq_url: str, broker: RabbitBroker, queues: Topology
 ) -> None:
-    async with broker.subscribe(people(queues), prefetch=10) as subscription:
+    dead = f"{people(queues)}.dead"
+    async with broker.subscribe(dead, prefetch=10) as subscription:
         waiting = asyncio.create_task(subscription.next(10, 60.0))
-        await delete(rabbitmq_url, queues)
+        async with await aio_pika.connect(rabbitmq_url) as connection:
+            await (await connection.channel()).queue_delete(dead)
         await unavailable_soon(waiting)
-    await unavailable_soon(enter(broker, queues))
+    await unavailable_soon(broker.depth(dead))
     await broker.start()
-    await enter(broker, queues)
+    assert await broker.depth(dead) == 0
 
 
 async def test_a_message_whose_binding_was_removed_from_the_broker_is_refused_as_unroutable(

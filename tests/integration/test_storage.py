@@ -37,7 +37,7 @@ from shared.messaging.rabbitmq import RabbitBroker
 from shared.messaging.topology import DEAD, EVENTS, OUTCOMES, Topology
 from shared.transient import is_transient
 from tests.integration.faulty_network import Network
-from tests.integration.queues import delete, depth_becomes, drain, ids, topology
+from tests.integration.queues import depth_becomes, drain, ids, topology
 
 NOW = FixedClock(datetime(2026, 3, 3, 6, tzinfo=UTC))
 FACTS = FactStore("people")
@@ -416,11 +416,9 @@ async def test_a_line_two_transactions_decide_at_once_gets_one_fate_which_both_r
 
 
 @pytest.fixture
-async def queues(rabbitmq_url: str) -> AsyncIterator[Topology]:
-    """Queues of this test: the one for everything also hears the outcomes and events of every service."""
-    mine = topology(f"test{secrets.token_hex(4)}")
-    yield mine
-    await delete(rabbitmq_url, mine)
+def queues() -> Topology:
+    """Queues of this test."""
+    return topology(f"test{secrets.token_hex(4)}")
 
 
 @pytest.fixture
