@@ -113,7 +113,7 @@ class BridgeConfig(_Section):
 def load_config(path: Path) -> BridgeConfig:
     """Read ``bridge.yaml``. Raises ConfigurationError that names the file, the place in it and what is wrong."""
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        said = yaml.load(path.read_text(encoding="utf-8"), _AsWritten)  # noqa: S506 - a kind of SafeLoader
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -124,6 +124,21 @@ def load_config(path: Path) -> BridgeConfig:
         return _beside(path.parent, BridgeConfig.model_validate(said))
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {explain(error)}") from None
+
+
+class _AsWritten(yaml.SafeLoader):
+    """Reads numbers, dates and times as the text they are written in.
+
+    YAML 1.1 would read the VPD 012 as ten and the cut-off 18:00 as 1080. What is to be a number is made one by the
+    schema.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute
+        first: [
+            (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("int", "float", "timestamp")
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _place(error: yaml.YAMLError) -> str:

@@ -134,7 +134,9 @@ def test_once_writes_completions_for_esr_and_operations_for_an_lms_that_is_a_fol
         if Path(name).name.startswith("ensure_account")
         for row in content.decode().splitlines()[1:]
     ]
-    assert sorted(row.split(",")[0] for row in accounts) == [f"{VPD}-{id_}" for id_ in ("9000001", "9000002", "9000099")]
+    assert sorted(row.split(",")[0] for row in accounts) == [
+        f"{VPD}-{id_}" for id_ in ("9000001", "9000002", "9000099")
+    ]
     operations = {Path(name).name.partition(f"_{VPD}_")[0] for name in told.outputs if "/to-lms/" in name}
     assert operations == {"ensure_account", "record_completion", "add_evidence"}
 
@@ -213,7 +215,9 @@ def mended(told: Told) -> Mended:
     )
 
 
-def test_dead_letters_survive_restarts_and_are_listed_with_file_line_code_and_reason(mended: Mended, told: Told) -> None:
+def test_dead_letters_survive_restarts_and_are_listed_with_file_line_code_and_reason(
+    mended: Mended, told: Told
+) -> None:
     assert json.loads(mended.listed.stdout) == told.trust["dead_letter_list"]
     assert (mended.letter["file"], mended.letter["line"]) == (story.LAST_CHANGES.format(vpd=VPD), 5)
     assert mended.letter["reason"] == "date_from is not a valid date"
@@ -264,7 +268,10 @@ REFUSALS: dict[str, tuple[tuple[str, ...], str]] = {
         ("status", "unknown"),
         "CONFIGURATION: unknown/bridge.yaml: trusts.0.vpdd: Extra inputs are not permitted",
     ),
-    "an unknown profile": (("once", "profile"), "CONFIGURATION: There is no built-in profile 'esr-9'; known are esr-cstf"),
+    "an unknown profile": (
+        ("once", "profile"),
+        "CONFIGURATION: There is no built-in profile 'esr-9'; known are esr-cstf",
+    ),
     "a state folder that is a file": (("once", "file"), "file/state: File exists"),
     "nothing to replay": (("dead", "replay", "none"), "CONFIGURATION: name the letters to replay, or use --all"),
     "an unknown state": (("dead", "list", "none", "--state", "opened"), "Invalid value for '--state'"),
@@ -446,7 +453,9 @@ def test_simulate_writes_the_same_bytes_for_the_same_seed_and_others_for_another
     assert simulated.other != one
 
 
-def test_once_on_simulated_files_accounts_for_every_line_and_exits_as_their_faults_require(simulated: Simulated) -> None:
+def test_once_on_simulated_files_accounts_for_every_line_and_exits_as_their_faults_require(
+    simulated: Simulated,
+) -> None:
     faulty = sum(result["faulty_records"] for result in simulated.faulty)
     trusts = simulated.once["trusts"].values()
 

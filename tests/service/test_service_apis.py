@@ -139,13 +139,13 @@ async def test_metrics_count_what_was_handled_what_was_said_and_what_waits(
         async with asyncio.timeout(TIMEOUT):
             while True:
                 after = series(await running.client.get("/metrics"))
-                if after.get(handled, 0) == before.get(handled, 0) + 3:
+                if after.get(handled, 0) >= before.get(handled, 0) + 3:
                     break
                 await asyncio.sleep(0.02)
         assert after.get(emitted, 0) > before.get(emitted, 0)
     engine = make_engine(as_role(module_database, "people", passwords["people"]), name="test")
     async with engine.connect() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM people.line_fates WHERE vpd = '991'")) == 1
+        assert await connection.scalar(text("SELECT count(*) FROM people.line_fates WHERE vpd = '990'")) == 1
     await engine.dispose()
 
 
@@ -154,10 +154,10 @@ def bad_record(line: int) -> Message:
         exchange="esr.records",
         type="person.upsert",
         message_id=f"metrics-{line}",
-        vpd="991",
+        vpd="990",  # a trust that no other test asks about
         body=b"{}",
         stream="feed",
-        file="CS_991_CST_CSF_20260302_00000001.DAT",
+        file="CS_990_CST_CSF_20260302_00000001.DAT",
         file_no=1,
         line=line,
     )

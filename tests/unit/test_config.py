@@ -87,7 +87,7 @@ def test_a_trust_is_found_by_its_vpd_and_a_stranger_is_not(tmp_path: Path) -> No
         ("trusts: 999", "trusts"),
         ('trusts: [{vpd: "999"}]\ntrust: {}', "trust:"),
         ("trusts: [{name: x}]", "trusts.0.vpd"),
-        ("trusts: [{vpd: 999}]", "trusts.0.vpd"),
+        ("trusts: [{vpd: 99}]", "trusts.0.vpd"),
         ('trusts: [{vpd: "99"}]', "trusts.0.vpd"),
         ('trusts: [{vpd: "99999"}]', "trusts.0.vpd"),
         ('trusts: [{vpd: "99a"}]', "trusts.0.vpd"),
@@ -103,7 +103,7 @@ def test_a_trust_is_found_by_its_vpd_and_a_stranger_is_not(tmp_path: Path) -> No
         (trust('    mappings: [{competence: "", competence_id: "", certification: X}]'), "trusts.0.mappings.0"),
         (trust("    mappings: [{competence: X}]"), "trusts.0.mappings.0.certification"),
         (trust('    mappings: [{competence: X, certification: ""}]'), "trusts.0.mappings.0.certification"),
-        (trust("    mappings: [{competence_id: 5, certification: X}]"), "trusts.0.mappings.0.competence_id"),
+        (trust("    mappings: [{competence_id: [5], certification: X}]"), "trusts.0.mappings.0.competence_id"),
         (trust("    accounts: {username: surname}"), "trusts.0.accounts.username"),
         (trust("    accounts: {suspend_on_termination: perhaps}"), "trusts.0.accounts.suspend_on_termination"),
         (trust('    completions: {cut_off: "24:00"}'), "trusts.0.completions.cut_off"),
@@ -173,3 +173,16 @@ def test_a_file_that_is_not_utf_8_is_refused_like_any_other_mistake(tmp_path: Pa
 
 def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
     assert "YAML" in refusal(tmp_path, "trusts: !!python/object/apply:os.getcwd []")
+
+
+@pytest.mark.parametrize("vpd", ["999", "012", "0777", "1e3"])
+def test_a_number_is_read_as_it_is_written_with_or_without_quotes(tmp_path: Path, vpd: str) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text(f"trusts: [{{vpd: {vpd}, completions: {{cut_off: 18:00, first_sequence: 15}}}}]")
+
+    if vpd == "1e3":
+        with pytest.raises(ConfigurationError, match=r"trusts\.0\.vpd"):
+            load_config(path)
+    else:
+        (trust,) = load_config(path).trusts
+        assert (trust.vpd, trust.completions.cut_off, trust.completions.first_sequence) == (vpd, "18:00", 15)
