@@ -1,5 +1,6 @@
 """The one-shot run: everything there is to do for a folder of trusts, in one process, to the end."""
 
+import fcntl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from esrbridge.progress import progress_bars
 from esrbridge.report import collect
 from shared.clock import Clock, FixedClock, SystemClock
 from shared.config import load_config
+from shared.errors import ConfigurationError
 from shared.telemetry import configure_logging
 
 CONFIG: Final = "bridge.yaml"
@@ -36,7 +38,7 @@ async def with_bridge(
 ) -> dict[str, Any]:
     """Open the embedded bridge of a folder and do something with it. Raises ConfigurationError."""
     config = load_config(folder / CONFIG)
-    with log_file(folder):
+    with _alone(folder), log_file(folder):
         async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
             return await work(bridge)
 
@@ -44,6 +46,22 @@ async def with_bridge(
 def clock_at(now: datetime | None) -> Clock:
     """Return a clock that stands still at ``now``, or the machine's."""
     return FixedClock(now) if now else SystemClock()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other commands off a folder: each has a broker of its own and would not see what this one is about.
+
+    The system lets go of the lock when the process ends, however it ends. Raises ConfigurationError.
+    """
+    state = folder / STATE
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"another command is at work on {folder}; try again when it has ended") from None
+        yield
 
 
 @contextmanager

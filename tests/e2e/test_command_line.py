@@ -1,5 +1,6 @@
 """The command line as users run it: each run is a process of its own. Runs are shared between tests, to be quick."""
 
+import fcntl
 import json
 import os
 import re
@@ -33,6 +34,15 @@ BAD_DATE = "20260231"
 """What the faulty record of the sample story holds."""
 
 Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the runs share compiled modules, also where Python is told to write none: they start in half the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
+        yield
 
 
 def _run(*arguments: str | Path, code: int = 0, reveal: bool = False) -> Done:
@@ -127,7 +137,7 @@ def test_once_never_moves_or_edits_what_it_was_given(told: Told) -> None:
 
 def test_once_writes_completions_for_esr_and_operations_for_an_lms_that_is_a_folder(told: Told) -> None:
     sent = told.outputs[f"{VPD}/to-esr/{story.SENT.format(vpd=VPD)}"].decode("iso-8859-1").splitlines()
-    assert [line[:3] for line in sent] == ["HDR", "TCA", "TCA", "TRL"]
+    assert [line[:3] for line in sent] == ["HDR", "TCA", "TRL"]
     accounts = [
         row
         for name, content in told.outputs.items()
@@ -138,7 +148,7 @@ def test_once_writes_completions_for_esr_and_operations_for_an_lms_that_is_a_fol
         f"{VPD}-{id_}" for id_ in ("9000001", "9000002", "9000099")
     ]
     operations = {Path(name).name.partition(f"_{VPD}_")[0] for name in told.outputs if "/to-lms/" in name}
-    assert operations == {"ensure_account", "record_completion", "add_evidence"}
+    assert operations == {"ensure_account", "update_account", "record_completion", "add_evidence"}
 
 
 def test_a_second_run_changes_nothing(told: Told) -> None:
@@ -166,6 +176,14 @@ def test_the_log_holds_nothing_personal(told: Told) -> None:
 
     assert [json.loads(line)["event"] for line in log.splitlines()].count("file complete") == 4
     assert [secret for secret in (*PERSONAL, BAD_DATE) if secret in log] == []
+
+
+def test_a_folder_that_another_command_works_on_is_refused(told: Told) -> None:
+    with (told.folder / "state" / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sentence = _refused("status", told.folder)
+
+    assert sentence == f"CONFIGURATION: another command is at work on {told.folder}; try again when it has ended"
 
 
 @dataclass(frozen=True)
@@ -278,8 +296,8 @@ REFUSALS: dict[str, tuple[tuple[str, ...], str]] = {
     "a discard without a reason": (("dead", "discard", "none", "abc"), "Missing option '--why'"),
     "an unknown command": (("twice",), "No such command 'twice'"),
     "a moment that is none": (("once", "none", "--now", "tomorrow"), "Invalid value for '--now'"),
-    "a folder without files to validate": (("validate", "file"), "CONFIGURATION: file holds no files"),
-    "a file that is not there": (("validate", "nothing.DAT"), "Path 'nothing.DAT' does not exist"),
+    "a folder without files to validate": (("validate", "empty"), "CONFIGURATION: empty holds no files"),
+    "a file that is not there": (("validate", "nothing.DAT"), "does not exist"),
 }
 
 
@@ -332,10 +350,11 @@ def test_serve_without_settings_is_refused_with_the_name_of_each() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines() == [
-        "CONFIGURATION: settings (ESRBRIDGE_*): database_url: Field required; broker_url: Field required; "
-        "config: Field required"
-    ]
+    (sentence,) = done.stderr.strip().splitlines()
+    assert sentence.startswith("CONFIGURATION: settings (ESRBRIDGE_*): ")
+    assert [
+        name for name in ("database_url", "broker_url", "config") if f"{name}: Field required" not in sentence
+    ] == []
 
 
 @dataclass(frozen=True)
@@ -393,8 +412,8 @@ def test_validate_of_a_folder_gives_one_result_a_file(validated: Validated) -> N
     results = json.loads(validated.folder.stdout)
 
     assert [(one["file"], one["status"]) for one in results] == [
-        (story.FULL.format(vpd=VPD), "valid"),
         (story.LAST_CHANGES.format(vpd=VPD), "faults"),
+        (story.FULL.format(vpd=VPD), "valid"),
         ("notes.txt", "refused"),
     ]
 
@@ -511,8 +530,8 @@ def _keys(value: Any, *, skip: bool = False) -> set[str]:
 
 
 DATA = {
-    "trusts", "people", "accounts", "certifications", "evidence", "completions", "refused_by_esr", "decisions", "events",
-    "dead_letters", "reasons", "columns", "records_by_type", "faults_by_code",
+    "trusts", "people", "accounts", "certifications", "evidence", "completions", "refused_by_esr", "decisions",
+    "events", "dead_letters", "reasons", "columns", "records_by_type", "faults_by_code",
 }  # fmt: skip
 """Objects whose keys are data."""
 

@@ -245,6 +245,19 @@ async def test_a_service_can_work_on_its_own_tables_and_on_no_other_services(
         await connection.close()
 
 
+@each_service
+async def test_a_services_schema_is_open_to_its_own_two_roles_only(admin: AsyncEngine, service: str) -> None:
+    question = text(
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'esrbridge%' "
+        "AND has_schema_privilege(rolname, :schema, CAST(:right AS text))"
+    )
+    async with admin.connect() as connection:
+        users = set(await connection.scalars(question, {"schema": service, "right": "USAGE"}))
+        makers = set(await connection.scalars(question, {"schema": service, "right": "CREATE"}))
+    assert users == {f"esrbridge_{service}", f"esrbridge_{service}_reader"}
+    assert makers == set()
+
+
 FORBIDDEN: Final = [
     "SELECT * FROM {schema}.alembic_version",
     "UPDATE {schema}.alembic_version SET version_num = 'x'",

@@ -105,6 +105,8 @@ async def test_within_a_file_the_later_line_wins(engine: AsyncEngine, vpd: str) 
     assert await save(engine, fact(vpd, 1, 10, name="late")) == [Fate.APPLIED]
     assert await save(engine, fact(vpd, 1, 9, name="early")) == [Fate.SUPERSEDED]
     assert await live(engine, vpd) == [fact(vpd, 1, 10, name="late")]
+    assert await save(engine, fact(vpd, 1, 11, name="last")) == [Fate.APPLIED]
+    assert await live(engine, vpd) == [fact(vpd, 1, 11, name="last")]
 
 
 async def test_a_newer_fact_that_says_the_same_is_unchanged_and_carries_the_newer_version(
@@ -256,14 +258,19 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Said], list[list[Said]]]:
     return history, [order[start:end] for start, end in itertools.pairwise([0, *cuts, len(order)]) if start < end]
 
 
-def alive(history: list[Said]) -> dict[tuple[str, str], tuple[int, str]]:
+def place(said: Said) -> tuple[int, int]:
+    """File and line: files of three lines each."""
+    return divmod(said.version, 3)
+
+
+def alive(history: list[Said]) -> dict[tuple[str, str], tuple[tuple[int, int], str]]:
     """The rule itself: the newest word on a slice stands, unless a newer deletion of its key followed."""
-    standing: dict[tuple[str, str], tuple[int, str]] = {}
+    standing: dict[tuple[str, str], tuple[tuple[int, int], str]] = {}
     for said in history:
         if said.deleted:
             standing = {at: what for at, what in standing.items() if at[0] != said.key}
         else:
-            standing[said.key, said.begin] = (said.version, said.name)
+            standing[said.key, said.begin] = (place(said), said.name)
     return standing
 
 
@@ -276,11 +283,11 @@ async def test_a_history_leaves_the_same_live_facts_in_any_order_with_any_duplic
     trust = f"history {next(_trusts)}"
     for batch in batches:
         async with engine.begin() as connection:
-            await FACTS.delete(connection, [deletion(trust, s.version, key=s.key) for s in batch if s.deleted])
-            written = [fact(trust, s.version, key=s.key, begin=s.begin, name=s.name) for s in batch if not s.deleted]
+            await FACTS.delete(connection, [deletion(trust, *place(s), key=s.key) for s in batch if s.deleted])
+            written = [fact(trust, *place(s), key=s.key, begin=s.begin, name=s.name) for s in batch if not s.deleted]
             fates = await FACTS.save(connection, written)
             assert len(fates) == len(written)
-    found = {(f.key, f.slice): (f.version.file_no, f.data["name"]) for f in await live(engine, trust)}
+    found = {(f.key, f.slice): (f.version.order, f.data["name"]) for f in await live(engine, trust)}
     assert found == alive(history)
 
 
