@@ -121,14 +121,15 @@ class Door:
 
     async def _rule(self) -> int:
         changed = 0
-        for vpd in sorted({vpd for vpd, _ in self._sources}):
+        async with self._work.engine.connect() as connection:
+            waiting = await store.streams_with_waiting(connection)
+        for vpd, stream in waiting:
             async with self._work.unit() as unit:
                 await store.lock_trust(unit.connection, vpd)
-                for stream in await store.streams_with_waiting(unit.connection, vpd):
-                    for ruling in rule(stream, await store.of_stream(unit.connection, vpd, stream)):
-                        await store.apply_ruling(unit.connection, vpd, ruling)
-                        _announce(unit, vpd, stream, ruling)
-                        changed += 1
+                for ruling in rule(stream, await store.of_stream(unit.connection, vpd, stream)):
+                    await store.apply_ruling(unit.connection, vpd, ruling)
+                    _announce(unit, vpd, stream, ruling)
+                    changed += 1
         return changed
 
 

@@ -53,6 +53,7 @@ FILES: Final = Table(
     Column("completed_at", DateTime(timezone=True)),
     Index("files_by_stream", "vpd", "stream", "number"),
     Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
+    Index("files_waiting", "status", postgresql_where=text("status IN ('received', 'checked', 'held')")),
     Index(
         "files_accepted",
         "vpd",
@@ -159,10 +160,10 @@ async def lock_trust(connection: AsyncConnection, vpd: str) -> None:
     await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7))"), {"key": f"ingest/{vpd}"})
 
 
-async def streams_with_waiting(connection: AsyncConnection, vpd: str) -> list[str]:
-    """Return the streams of a trust that have sound files which were not let in yet."""
-    query = select(FILES.c.stream).distinct().where(FILES.c.vpd == vpd, FILES.c.status.in_(("checked", "held")))
-    return sorted(await connection.scalars(query))
+async def streams_with_waiting(connection: AsyncConnection) -> list[tuple[str, str]]:
+    """Return (trust, stream) wherever sound files have not been let in yet."""
+    query = select(FILES.c.vpd, FILES.c.stream).distinct().where(FILES.c.status.in_(("checked", "held")))
+    return [(row.vpd, row.stream) for row in await connection.execute(query.order_by(FILES.c.vpd, FILES.c.stream))]
 
 
 async def of_stream(connection: AsyncConnection, vpd: str, stream: str) -> list[File]:

@@ -51,14 +51,18 @@ class CompletionFiles:
         self._profiles = profiles
         self._files = files
         self._clock = clock
+        self._kept: dict[str, int] = {}
+        """The last day whose cut-off is known to have been kept, by trust: it spares asking the database."""
 
     async def at_cut_off(self) -> int:
         """Write the files of trusts whose cut-off has passed today, and deliver what is undelivered."""
         written = 0
         for trust in self._trusts.values():
             now = self._clock.now()
-            if now.strftime("%H:%M") >= trust.completions.cut_off:
-                written += await self.write(trust.vpd, once_on=int(now.strftime("%Y%m%d")))
+            day = int(now.strftime("%Y%m%d"))
+            if now.strftime("%H:%M") >= trust.completions.cut_off and self._kept.get(trust.vpd) != day:
+                written += await self.write(trust.vpd, once_on=day)
+                self._kept[trust.vpd] = day
         return written + await self.deliver()
 
     async def write(self, vpd: str, *, once_on: int = 0) -> int:

@@ -47,6 +47,11 @@ class DeliveryRow:
     content: dict[str, Any]
 
 
+async def trusts(connection: AsyncConnection) -> set[str]:
+    """Return the trusts for whose LMS there is something to do."""
+    return set(await connection.scalars(_TRUSTS))
+
+
 async def accounts(connection: AsyncConnection, vpd: str, rows: int) -> list[AccountRow]:
     """Return accounts that may not be as they should be."""
     return [
@@ -113,6 +118,12 @@ _GATE: Final = (
 _DIRTY: Final = text(
     "SELECT a.person_id, a.revision, a.person, a.seen FROM outbound.accounts a "
     f"WHERE a.vpd = :vpd AND a.dirty AND {_GATE.format(row='a')} ORDER BY a.person_id LIMIT :rows"
+)
+
+_TRUSTS: Final = text(
+    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE a.dirty AND {_GATE.format(row='a')} UNION "
+    "SELECT DISTINCT d.vpd FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id) "
+    f"WHERE d.state = 'wanted' AND a.seen IS NOT NULL AND {_GATE.format(row='d')}"
 )
 
 _SEEN: Final = text(

@@ -34,7 +34,9 @@ class Reconciler:
         """
         done = 0
         failure: Exception | None = None
-        for trust in self._trusts:
+        async with self._work.engine.connect() as connection:
+            waiting = await due.trusts(connection)
+        for trust in (trust for trust in self._trusts if trust.vpd in waiting):
             try:
                 async with trust_lock(self._work.engine, "reconcile", trust.vpd) as free:
                     if free:

@@ -68,12 +68,14 @@ class PeopleHandlers:
             for message, fault in faulty:
                 unit.dead_letter(message, QUEUE, fault)
 
-    async def tick(self, vpd: str) -> int:
-        """Derive again everyone in a trust for whom a day has come; return how many."""
+    async def tick(self) -> int:
+        """Derive again those for whom a day has come, some of them at a time; return how many."""
         day = self._work.clock.today()
-        async with self._work.unit() as unit:
-            keys = await store.due(unit.connection, vpd, day, TICK_PEOPLE)
-            await self._derive(unit, dict.fromkeys(keys, Cause("", "", 0)))
+        async with self._work.engine.connect() as connection:
+            keys = await store.due(connection, day, TICK_PEOPLE)
+        if keys:
+            async with self._work.unit() as unit:
+                await self._derive(unit, dict.fromkeys(keys, Cause("", "", 0)))
         return len(keys)
 
     async def give_up(self, message: Message, queue: str, error: Exception) -> None:

@@ -12,15 +12,11 @@ NAME = "people"
 def build(context: Context) -> Component:
     """Put the service together."""
     people = PeopleHandlers(context.work)
-
-    async def tick() -> int:
-        return sum([await people.tick(trust.vpd) for trust in context.config.trusts])
-
     return Component(
         name=NAME,
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, people.give_up),),
-        jobs=(Job("tick", tick),),
+        jobs=(Job("tick", people.tick),),
         router=make_router(context.reader),
     )
 

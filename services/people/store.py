@@ -31,7 +31,7 @@ PEOPLE: Final = Table(
     Column("person", JSONB, nullable=False),
     Column("file_no", BigInteger, nullable=False, comment="newest file the derivation rests on"),
     Column("due", Date, comment="next business day on which the derivation may change by itself"),
-    Index("people_by_due", "vpd", "due"),
+    Index("people_by_due", "due"),
     Index("people_by_state", "vpd", "state"),
 )
 
@@ -76,10 +76,10 @@ async def save(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     )
 
 
-async def due(connection: AsyncConnection, vpd: str, day: date, limit: int) -> list[PersonKey]:
-    """Return people of a trust whose derivation may have changed by ``day``."""
-    query = select(PEOPLE.c.person_id).where(PEOPLE.c.vpd == vpd, PEOPLE.c.due <= day).order_by(PEOPLE.c.person_id)
-    return [(vpd, person_id) for person_id in await connection.scalars(query.limit(limit))]
+async def due(connection: AsyncConnection, day: date, limit: int) -> list[PersonKey]:
+    """Return people, of whichever trust, whose derivation may have changed by ``day``."""
+    query = select(PEOPLE.c.vpd, PEOPLE.c.person_id).where(PEOPLE.c.due <= day).order_by(PEOPLE.c.due).limit(limit)
+    return [(row.vpd, row.person_id) for row in await connection.execute(query)]
 
 
 async def count_by_state(connection: AsyncConnection, vpd: str) -> dict[str, int]:

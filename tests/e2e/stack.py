@@ -40,6 +40,9 @@ class Stack:
     broker: LocalRabbitMQ
     cluster: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    client: httpx.Client = field(
+        default_factory=lambda: httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+    )
 
     def start(self, name: str) -> None:
         """Start a process; its log goes to a file of its name."""
@@ -73,6 +76,7 @@ class Stack:
 
     def stop(self) -> None:
         """End every process."""
+        self.client.close()
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
@@ -84,12 +88,11 @@ class Stack:
 
     async def ask(self, service: str, path: str, method: str = "GET", **options: Any) -> Any:
         """Ask a service; None while it does not answer."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports[service]}", headers=headers) as client:
-            try:
-                response = await client.request(method, path, timeout=10, **options)
-            except httpx.HTTPError:
-                return None
+        url = f"http://127.0.0.1:{self.ports[service]}{path}"
+        try:
+            response = await asyncio.to_thread(self.client.request, method, url, **options)
+        except httpx.HTTPError:
+            return None
         return response.json() if response.is_success else None
 
     async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
@@ -136,7 +139,7 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, cluster: Path, broker: LocalRabbitMQ, vpds: Sequence[str]) -> Iterator[Stack]:
-    """Start a database server, migrate, prepare an LMS per trust, and start every service and every LMS."""
+    """Start a database server and every service, and prepare an LMS per trust, which its story will start."""
     passwords = {service: secrets.token_urlsafe(18) for service in SERVICES}
     names = [*SERVICES, *(f"lms-{vpd}" for vpd in vpds)]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -151,7 +154,7 @@ def running_stack(folder: Path, cluster: Path, broker: LocalRabbitMQ, vpds: Sequ
         migrate_now(make_engine(server.url, name="migrate"), passwords)
         stack = Stack(folder, server.url, passwords, ports, broker, cluster)
         try:
-            for name in names:
+            for name in SERVICES:
                 stack.start(name)
             yield stack
         finally:

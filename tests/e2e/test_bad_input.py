@@ -572,15 +572,19 @@ OTHER_RECORDS = {
 """What becomes of the other lines of the last changes."""
 
 BAD_RECORDS = {
-    "an unknown record type": (_of_an_unknown_type, Fate.IGNORED_UNKNOWN_TYPE, ""),
-    "a mandatory column that is missing": (_without_its_person, Fate.DEAD_LETTERED, "R101"),
-    "a NUL in a column": (_with_a_nul, Fate.DEAD_LETTERED, "R106"),
+    "an unknown record type": (_of_an_unknown_type, Fate.IGNORED_UNKNOWN_TYPE, []),
+    "a mandatory column that is missing": (_without_its_person, Fate.DEAD_LETTERED, ["person_id is mandatory"]),
+    "a NUL in a column": (
+        _with_a_nul,
+        Fate.DEAD_LETTERED,
+        ["last_name holds a character that is not allowed"],
+    ),
 }
 
 
-@pytest.mark.parametrize(("change", "fate", "code"), BAD_RECORDS.values(), ids=BAD_RECORDS)
+@pytest.mark.parametrize(("change", "fate", "reasons"), BAD_RECORDS.values(), ids=BAD_RECORDS)
 async def test_one_odd_record_concerns_that_record_only(
-    trust: Trust, change: Callable[[bytes], bytes], fate: Fate, code: str
+    trust: Trust, change: Callable[[bytes], bytes], fate: Fate, reasons: list[str]
 ) -> None:
     name = "CS_{vpd}_CST_CSC_20260304_00000002.DAT"
     trust.put(name, _last_changes_with(trust.vpd, 2, change))
@@ -589,7 +593,7 @@ async def test_one_odd_record_concerns_that_record_only(
 
     fates = await trust.fates(name)
     assert fates == OTHER_RECORDS | {2: fate}
-    assert [letter["code"] for letter in report["dead_letter_list"] if letter["line"] == 2] == [code] * bool(code)
+    assert [letter["reason"] for letter in report["dead_letter_list"] if letter["line"] == 2] == reasons
     assert _file(report, name.format(vpd=trust.vpd), "complete")["records"] == 6
 
 

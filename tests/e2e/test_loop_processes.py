@@ -72,6 +72,14 @@ class _Telling:
         self._step = 0
 
     async def tell(self) -> None:
+        lms = f"lms-{self._vpd}"
+        self._stack.start(lms)
+        try:
+            await self._tell()
+        finally:
+            self._stack.kill(lms)
+
+    async def _tell(self) -> None:
         for name, content, done in (
             (story.FULL, story.sample(self._vpd, story.FULL), self._full_applied),
             (story.FIRST_CHANGES, story.sample(self._vpd, story.FIRST_CHANGES), self._changes_applied),

@@ -301,14 +301,17 @@ async def test_replicas_that_store_the_same_keys_at_once_do_not_deadlock_and_the
     async def replica(number: int) -> None:
         batch = [fact(vpd, number, key=f"{key}", name=str(number)) for key in range(20)]
         dice.shuffle(batch)
+        gone = [deletion(f"{vpd} gone", one.version.file_no, key=one.key) for one in batch]
         async with engine.begin() as connection:
-            await FACTS.delete(connection, [deletion(vpd, 0, key=f"{key}") for key in range(20)])
             await FACTS.save(connection, batch)
+        async with engine.begin() as connection:
+            await FACTS.delete(connection, gone)
 
     await asyncio.gather(*(replica(number) for number in versions))
     assert [(found.key, found.version.file_no) for found in await live(engine, vpd)] == sorted(
         (str(key), 40) for key in range(20)
     )
+    assert await save(engine, *(fact(f"{vpd} gone", 39, key=f"{key}") for key in range(20))) == [Fate.SUPERSEDED] * 20
 
 
 # --- line fates -------------------------------------------------------------------------------------------------

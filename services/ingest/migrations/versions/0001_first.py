@@ -69,6 +69,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('ready', 'splitting')"),
     )
     op.create_index(
+        "files_waiting",
+        "files",
+        ["status"],
+        schema=SCHEMA,
+        postgresql_where=sa.text("status IN ('received', 'checked', 'held')"),
+    )
+    op.create_index(
         "files_accepted",
         "files",
         ["vpd", "name"],

@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("vpd", "person_id", name="people_pkey"),
         schema="people",
     )
-    op.create_index("people_by_due", "people", ["vpd", "due"], schema="people")
+    op.create_index("people_by_due", "people", ["due"], schema="people")
     op.create_index("people_by_state", "people", ["vpd", "state"], schema="people")
 
 
