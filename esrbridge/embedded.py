@@ -26,6 +26,7 @@ from services.ingest import store as ingest_store
 from services.outbound import main as outbound
 from services.people import main as people
 from shared.clock import Clock
+from shared.component import Component, Context, Job
 from shared.config import BridgeConfig
 from shared.db.engine import Reader, make_engine
 from shared.db.migrate import SERVICES, login, migrate
@@ -34,7 +35,6 @@ from shared.errors import LmsUnavailableError
 from shared.messaging.memory import Chaos, MemoryBroker
 from shared.messaging.message import Message
 from shared.messaging.topology import EVENTS
-from shared.runtime import Component, Context, Job
 
 STATE: Final = "state"
 """Folder within the one-shot folder that holds the database and the archive."""

@@ -3,8 +3,9 @@
 from services.competency import handlers
 from services.competency.api import make_router
 from services.competency.handlers import CompetencyHandlers
+from shared.component import Component, Context
 from shared.messaging.consumer import Consumer
-from shared.runtime import Component, Context, serve
+from shared.runtime import serve
 
 NAME = "competency"
 

@@ -3,8 +3,9 @@
 from services.confirmations import handlers
 from services.confirmations.api import make_router
 from services.confirmations.handlers import ConfirmationHandlers
+from shared.component import Component, Context
 from shared.messaging.consumer import Consumer
-from shared.runtime import Component, Context, serve
+from shared.runtime import serve
 
 NAME = "confirmations"
 

@@ -3,9 +3,10 @@
 from services.console import handlers
 from services.console.api import make_router
 from services.console.handlers import ConsoleHandlers
+from shared.component import Component, Context
 from shared.messaging.consumer import Consumer
 from shared.messaging.topology import QUEUES
-from shared.runtime import Component, Context, serve
+from shared.runtime import serve
 
 NAME = "console"
 

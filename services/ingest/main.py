@@ -7,9 +7,10 @@ from services.ingest.door import Door
 from services.ingest.esr_files import EsrFiles
 from services.ingest.lms_files import LmsFiles
 from services.ingest.source import Source
+from shared.component import Component, Context, Job
 from shared.esr.profile import load_profile
 from shared.messaging.consumer import Consumer
-from shared.runtime import Component, Context, Job, serve
+from shared.runtime import serve
 
 NAME = "ingest"
 

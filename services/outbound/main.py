@@ -12,11 +12,12 @@ from services.outbound.lms.port import LmsPort
 from services.outbound.lms.sandbox import SandboxDriver
 from services.outbound.reconcile import Reconciler
 from shared.clock import Clock
+from shared.component import Component, Context, Job
 from shared.config import TrustConfig
 from shared.errors import ConfigurationError
 from shared.esr.profile import load_profile
 from shared.messaging.consumer import Consumer
-from shared.runtime import Component, Context, Job, serve
+from shared.runtime import serve
 
 NAME = "outbound"
 

@@ -3,8 +3,9 @@
 from services.people import handlers
 from services.people.api import make_router
 from services.people.handlers import PeopleHandlers
+from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
-from shared.runtime import Component, Context, Job, serve
+from shared.runtime import serve
 
 NAME = "people"
 

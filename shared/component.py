@@ -1,0 +1,59 @@
+"""What a service is made of, and what it is made from: the terms in which every ``main.py`` wires its parts."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from fastapi import APIRouter
+
+from shared.clock import Clock
+from shared.config import BridgeConfig
+from shared.db.engine import Reader
+from shared.db.unit import Work
+from shared.messaging.broker import Broker
+from shared.messaging.consumer import Consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a service is built from."""
+
+    config: BridgeConfig
+    work: Work
+    broker: Broker
+    clock: Clock
+    reader: Reader
+    files: Path
+    archive: Path
+    settle_seconds: float = 0.0
+    claim_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Background work that is not caused by a message. ``run`` returns how much it did, zero when idle."""
+
+    name: str
+    run: Callable[[], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A service, built but not running."""
+
+    name: str
+    work: Work
+    consumers: tuple[Consumer, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    on_demand: tuple[Job, ...] = ()
+    """Work that is done when asked for, not by the clock: the one-shot mode asks."""
+    router: APIRouter = field(default_factory=APIRouter)
+
+
+class Build(Protocol):
+    """What each service's ``main.py`` offers."""
+
+    def __call__(self, context: Context) -> Component:
+        """Wire the service."""
+        ...

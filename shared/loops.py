@@ -1,0 +1,82 @@
+"""The consumers and background jobs of a service, running."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from shared.component import Component, Job
+from shared.errors import BridgeError
+from shared.messaging.consumer import Progress
+from shared.telemetry import JOB_FAILURES
+from shared.transient import is_transient
+
+log = structlog.get_logger(__name__)
+
+
+class Loops:
+    """The running consumers and jobs of a component."""
+
+    def __init__(self, component: Component, every: float) -> None:
+        self._component = component
+        self._every = every
+        self._tasks: list[asyncio.Task[None]] = []
+        self._jobs = {job.name: Progress(job.name) for job in component.jobs}
+        self._jobs["sweep"] = Progress("sweep")
+
+    @property
+    def progress(self) -> Iterator[Progress]:
+        """Signs of life of every loop."""
+        yield from (consumer.progress for consumer in self._component.consumers)
+        yield from self._jobs.values()
+
+    @property
+    def ended(self) -> list[str]:
+        """Loops that stopped although nobody told them to."""
+        return [task.get_name() for task in self._tasks if task.done()]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run every loop until left."""
+        for consumer in self._component.consumers:
+            self._start(consumer.queue, consumer.run())
+        for job in (*self._component.jobs, Job("sweep", self._component.work.outbox.sweep)):
+            self._start(job.name, self._repeat(job))
+        try:
+            yield
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, name: str, loop: Awaitable[None]) -> None:
+        async def run() -> None:
+            try:
+                await loop
+            except Exception:
+                log.exception("loop ended", job=name)
+                # Whoever supervises the process starts it again; a half-dead service helps nobody.
+                signal.raise_signal(signal.SIGTERM)
+                raise
+
+        self._tasks.append(asyncio.create_task(run(), name=name))
+
+    async def _repeat(self, job: Job) -> None:
+        progress = self._jobs[job.name]
+        while True:
+            progress.begin()
+            done = 0
+            try:
+                done = await job.run()
+                progress.end()
+            except Exception as error:
+                code = error.code if isinstance(error, BridgeError) else type(error).__name__
+                progress.end(code)
+                JOB_FAILURES.labels(self._component.name, job.name).inc()
+                if is_transient(error):
+                    log.warning("job waits", job=job.name, code=code)
+                else:
+                    log.exception("job failed", job=job.name, code=code)
+            await asyncio.sleep(0 if done else self._every)
