@@ -61,7 +61,12 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
 
 
 def _needs_attention(trust: dict[str, Any]) -> bool:
-    return bool(trust["dead_letters"]) or any(file["status"] != "complete" for file in trust["files"])
+    """A quarantined file that came again in order, under the same name, needs nobody's attention any more."""
+    complete = {file["name"] for file in trust["files"] if file["status"] == "complete"}
+    return bool(trust["dead_letters"]) or any(
+        file["status"] != "complete" and not (file["status"] == "quarantined" and file["name"] in complete)
+        for file in trust["files"]
+    )
 
 
 def show(report: dict[str, Any], screen: Console) -> None:

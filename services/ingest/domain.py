@@ -99,8 +99,10 @@ def _objection(stream: str, file: File, last: File | None, names: set[str]) -> t
 
 def _after(stream: str, file: File, last: File) -> tuple[str, str]:
     """Return what keeps a file from following the last one."""
-    if file.number < last.number:
+    if file.number <= last.number:
         return FileCode.F015, f"a later file, number {last.seq:08d}, was applied before; this one is too old"
+    if file.mode == "full":
+        return _OK  # it tells everything anew, whatever was lost before it: the way out of a gap that never fills
     if file.seq != last.seq + 1:
         return FileCode.F006, f"expected number {last.seq + 1:08d}, received {file.seq:08d}; it waits for the gap"
     if stream == FEED and file.mode == "changes" and file.previous_run != last.current_run:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -54,18 +55,26 @@ class Door:
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or path.name.endswith((".part", ".tmp")) or not path.is_file():
                 continue
-            stat = path.stat()
-            settled = time.time() - stat.st_mtime >= self._settle_seconds
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            # A sender's clock may be ahead: what counts is that the file is not being written now.
+            settled = abs(time.time() - stat.st_mtime) >= self._settle_seconds
             if settled and self._seen.get(path) != (stat.st_size, stat.st_mtime_ns):
                 found.append(path)
         return found
 
     async def _take(self, vpd: str, origin: str, path: Path) -> int:
-        taken = await asyncio.to_thread(self._copy, vpd, path)
+        try:
+            taken = await asyncio.to_thread(self._copy, vpd, path)
+        except OSError as error:  # unreadable, or collected by someone else: the others must not wait for it
+            log.warning("file cannot be read", vpd=vpd, error=type(error).__name__)
+            return 0
         if taken is None:
             return 0  # it is still being written: looked at again next time
         sha256, stat = taken
-        name = self._sources[vpd, origin].name_of(path.name)
+        name = self._sources[vpd, origin].name_of(_shown(path))
         arrival = Arrival(vpd, name, sha256, origin, stat.st_size, stat.st_mtime_ns)
         async with self._work.unit() as unit:
             outcome = await store.add(unit.connection, arrival, self._work.clock.now())
@@ -82,7 +91,7 @@ class Door:
         before = path.stat()
         folder = self._archive / vpd
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{os.getpid()}-{path.name}.part"
+        temporary = folder / f".{uuid.uuid4().hex}.part"
         digest = hashlib.sha256()
         with path.open("rb") as source, temporary.open("wb") as target:
             while chunk := source.read(CHUNK):
@@ -103,7 +112,7 @@ class Door:
 
     async def _check(self) -> int:
         async with self._work.engine.connect() as connection:
-            waiting = await store.unchecked(connection)
+            waiting = await store.unchecked(connection, sorted({vpd for vpd, _ in self._sources}))
         for row in waiting:
             source = self._sources[row.vpd, row.origin]
             path = self.archived(row.vpd, row.sha256)
@@ -116,7 +125,8 @@ class Door:
                     cause = events.Cause("", row.name, 0)
                     said = events.FileQuarantined(vpd=row.vpd, cause=cause, status="quarantined", code=code)
                     unit.emit(said, row.name, row.sha256)
-                    log.warning("file quarantined", vpd=row.vpd, file=row.name, code=code)
+                    # A name that is not the profile's may be anything, a person's too: it stays out of the log.
+                    log.warning("file quarantined", vpd=row.vpd, file=row.name if checked.stream else "", code=code)
         return len(waiting)
 
     async def _rule(self) -> int:
@@ -131,6 +141,11 @@ class Door:
                     _announce(unit, vpd, stream, ruling)
                     changed += 1
         return changed
+
+
+def _shown(path: Path) -> str:
+    """Return a file's name as text: a name may hold bytes that are not UTF-8, which no database would take."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _announce(unit: Unit, vpd: str, stream: str, ruling: Ruling) -> None:

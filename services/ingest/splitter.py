@@ -46,7 +46,7 @@ class Splitter:
     async def run(self) -> int:
         """Give one file its turn; return how many records were sent."""
         async with self._work.engine.begin() as connection:
-            turn = await store.claim(connection, self._claim_seconds)
+            turn = await store.claim(connection, sorted({vpd for vpd, _ in self._sources}), self._claim_seconds)
         if turn is None:
             return 0
         room = IN_FLIGHT - max(0, turn.place.position - turn.accounted)

@@ -113,15 +113,15 @@ async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -
         return "new"
     repeated = await connection.execute(
         update(FILES)
-        .where(_is(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns != arrival.mtime_ns)
+        .where(_is(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns < arrival.mtime_ns)
         .values(repeats=FILES.c.repeats + 1, mtime_ns=arrival.mtime_ns)
     )
     return "again" if repeated.rowcount else "known"
 
 
-async def unchecked(connection: AsyncConnection) -> Sequence[AnyRow]:
-    """Return arrivals whose structure has not been checked."""
-    query = select(FILES).where(FILES.c.status == "received").order_by(FILES.c.vpd, FILES.c.name)
+async def unchecked(connection: AsyncConnection, vpds: Sequence[str]) -> Sequence[AnyRow]:
+    """Return arrivals of these trusts whose structure has not been checked."""
+    query = select(FILES).where(FILES.c.status == "received", FILES.c.vpd.in_(vpds)).order_by(FILES.c.vpd, FILES.c.name)
     return (await connection.execute(query)).all()
 
 
@@ -186,9 +186,9 @@ async def apply_ruling(connection: AsyncConnection, vpd: str, ruling: Ruling) ->
     )
 
 
-async def claim(connection: AsyncConnection, seconds: float) -> Turn | None:
+async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float) -> Turn | None:
     """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life."""
-    row = (await connection.execute(_CLAIM, {"seconds": seconds})).first()
+    row = (await connection.execute(_CLAIM, {"seconds": seconds, "vpd": list(vpds)})).first()
     if row is None:
         return None
     return Turn(
@@ -298,7 +298,8 @@ _NEXT_NUMBER: Final = text(
 _CLAIM: Final = text(
     "UPDATE ingest.files f SET status = 'splitting', claimed_until = now() + make_interval(secs => :seconds), "
     "last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files "
-    "WHERE status IN ('ready', 'splitting') AND (claimed_until IS NULL OR claimed_until < now()) "
+    "WHERE status IN ('ready', 'splitting') AND vpd = ANY(CAST(:vpd AS text[])) "
+    "AND (claimed_until IS NULL OR claimed_until < now()) "
     "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
     "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
 )

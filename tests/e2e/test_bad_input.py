@@ -657,7 +657,7 @@ async def test_a_file_that_cannot_be_read_does_not_stop_the_others(trust: Trust)
 
     await _assert_good_file_is_applied_besides(trust)
 
-    assert '"file": "A.DAT"' in (trust.folder / STATE / "bridge.log").read_text("utf-8")
+    assert '"event": "file cannot be read"' in (trust.folder / STATE / "bridge.log").read_text("utf-8")
 
 
 async def test_a_file_dated_in_the_future_by_its_senders_clock_is_taken_all_the_same(trust: Trust) -> None:
