@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ check: lint types test ## everything CI checks
 format: .venv/.ready ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
+
+crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
+	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py
 
 bench: .venv/.ready ## run the benchmarks and print ratios (not part of the tests)
 	@$(RUN)/python -m bench.reader

@@ -59,13 +59,28 @@ def prepare_lms(state: Path, vpd: str) -> SandboxLms:
 
 def put(folder: Path, vpd: str, name: str, content: bytes) -> Path:
     """Put a file where ESR or the LMS would, whole."""
-    inbox = folder / vpd / ("from-lms" if name.endswith(".csv") else "from-esr")
-    inbox.mkdir(parents=True, exist_ok=True)
-    path = inbox / name.format(vpd=vpd)
+    path = folder / vpd / inbox(name) / name.format(vpd=vpd)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_bytes(content)
     temporary.rename(path)
     return path
+
+
+def inbox(name: str) -> str:
+    """Return the folder of the trust that a file belongs in."""
+    return "from-lms" if name.endswith(".csv") else "from-esr"
+
+
+def files(vpd: str) -> list[tuple[str, bytes]]:
+    """Return the story's files in the order in which they come."""
+    return [
+        (FULL, sample(vpd, FULL)),
+        (FIRST_CHANGES, sample(vpd, FIRST_CHANGES)),
+        (COMPLETED, completions(vpd)),
+        (ANSWERS, answers(vpd)),
+        (LAST_CHANGES, last_changes(vpd)),
+    ]
 
 
 def sample(vpd: str, name: str) -> bytes:

@@ -50,7 +50,7 @@ async def test_the_story_ends_the_same_when_messages_are_doubled_reordered_and_a
 
 def test_killing_a_one_shot_run_at_any_moment_and_running_again_ends_the_same(folder: Path) -> None:
     moments = random.Random(7)
-    for name, content in _files():
+    for name, content in story.files(VPD):
         story.put(folder, VPD, name, content)
         _run_and_kill(folder, after=moments.uniform(0.6, 3.0))
         report = _run(folder, "once", str(folder), "--now", story.NOW, "--json", codes=(0, 1))
@@ -74,7 +74,7 @@ async def test_a_second_run_finds_nothing_to_do(folder: Path) -> None:
 
 async def _tell(folder: Path, chaos: Chaos | None) -> dict[str, Any]:
     async with _open(folder, chaos) as bridge:
-        for name, content in _files():
+        for name, content in story.files(VPD):
             story.put(folder, VPD, name, content)
             await bridge.until_idle()
         await _mend(bridge)
@@ -90,16 +90,6 @@ async def _mend(bridge: Bridge) -> None:
     await operator.edit(VPD, letter.id, {"date_from": "2026-02-28"}, "typing error")
     await operator.replay(VPD, letter.id, "mended")
     await bridge.until_idle()
-
-
-def _files() -> list[tuple[str, bytes]]:
-    return [
-        (story.FULL, story.sample(VPD, story.FULL)),
-        (story.FIRST_CHANGES, story.sample(VPD, story.FIRST_CHANGES)),
-        (story.COMPLETED, story.completions(VPD)),
-        (story.ANSWERS, story.answers(VPD)),
-        (story.LAST_CHANGES, story.last_changes(VPD)),
-    ]
 
 
 def _open(folder: Path, chaos: Chaos | None) -> Any:

@@ -79,13 +79,11 @@ class _Telling:
             self._stack.kill(lms)
 
     async def _tell(self) -> None:
-        for name, content, done in (
-            (story.FULL, story.sample(self._vpd, story.FULL), self._full_applied),
-            (story.FIRST_CHANGES, story.sample(self._vpd, story.FIRST_CHANGES), self._changes_applied),
-            (story.COMPLETED, story.completions(self._vpd), self._completions_sent),
-            (story.ANSWERS, story.answers(self._vpd), self._answers_settled),
-            (story.LAST_CHANGES, story.last_changes(self._vpd), self._orla_arrived),
-        ):
+        effects = (
+            self._full_applied, self._changes_applied, self._completions_sent, self._answers_settled,
+            self._orla_arrived,
+        )  # fmt: skip
+        for (name, content), done in zip(story.files(self._vpd), effects, strict=True):
             story.put(self._stack.folder, self._vpd, name, content)
             await self._disturb()
             await self._stack.until(f"{name} complete", partial(self._complete, name))
