@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from services.ingest import store
+from services.ingest import store, turns
 from services.ingest.accountant import account
 from services.ingest.source import Line, Source
-from services.ingest.store import Turn
+from services.ingest.turns import Turn
 from shared import events, records
 from shared.accounting import Fate, LineFate
 from shared.db.unit import Unit, Work
@@ -46,7 +46,7 @@ class Splitter:
     async def run(self) -> int:
         """Give one file its turn; return how many records were sent."""
         async with self._work.engine.begin() as connection:
-            turn = await store.claim(connection, sorted({vpd for vpd, _ in self._sources}), self._claim_seconds)
+            turn = await turns.claim(connection, sorted({vpd for vpd, _ in self._sources}), self._claim_seconds)
         if turn is None:
             return 0
         room = IN_FLIGHT - max(0, turn.place.position - turn.accounted)
@@ -57,7 +57,7 @@ class Splitter:
         async with self._work.unit() as unit:
             # The file's row is locked before its fates, as everywhere.
             held = await store.lock_accepted(unit.connection, [(turn.vpd, turn.name)])
-            if not await store.keep_place(unit.connection, turn, place, done=place.position >= turn.records):
+            if not await turns.keep_place(unit.connection, turn, place, done=place.position >= turn.records):
                 return 0  # we were too slow, and another replica goes on from where we began
             if place.position >= turn.records:
                 _announce_split(unit, turn)
@@ -68,7 +68,7 @@ class Splitter:
     async def start_over(self) -> None:
         """Send again the records of files that are not accounted for: the broker has forgotten what it held."""
         async with self._work.engine.begin() as connection:
-            await store.start_over(connection)
+            await turns.start_over(connection)
 
     def _read(self, turn: Turn, limit: int) -> list[Line]:
         source = self._sources[turn.vpd, turn.origin]

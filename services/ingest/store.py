@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.domain import ACCEPTED, File, Ruling
-from services.ingest.source import Checked, Place
+from services.ingest.source import Checked
 from shared.accounting import Fate, summary
 from shared.db import tables
 
@@ -79,23 +79,6 @@ class Arrival:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A file that is being split, and where to go on."""
-
-    vpd: str
-    name: str
-    sha256: str
-    origin: str
-    stream: str
-    number: int
-    records: int
-    place: Place
-    accounted: int
-    claimed: datetime
-    """Tells this claim from a later one: who lost the claim must not write."""
-
-
 async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -> str:
     """Note an arrival; return ``new``, ``known`` (seen before in this place) or ``again`` (the same bytes anew)."""
     row = insert(FILES).values(
@@ -113,7 +96,7 @@ async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -
         return "new"
     repeated = await connection.execute(
         update(FILES)
-        .where(_is(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns < arrival.mtime_ns)
+        .where(is_arrival(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns < arrival.mtime_ns)
         .values(repeats=FILES.c.repeats + 1, mtime_ns=arrival.mtime_ns)
     )
     return "again" if repeated.rowcount else "known"
@@ -133,7 +116,7 @@ async def set_checked(connection: AsyncConnection, vpd: str, name: str, sha256: 
         number = int(await connection.scalar(_NEXT_NUMBER, {"vpd": vpd, "stream": checked.stream}) or 1)
     done = await connection.execute(
         update(FILES)
-        .where(_is(vpd, name, sha256), FILES.c.status == "received")
+        .where(is_arrival(vpd, name, sha256), FILES.c.status == "received")
         .values(
             status="quarantined" if first else "checked",
             code=first.code if first else "",
@@ -181,55 +164,8 @@ async def apply_ruling(connection: AsyncConnection, vpd: str, ruling: Ruling) ->
     """Store what was ruled on a file."""
     await connection.execute(
         update(FILES)
-        .where(_is(vpd, ruling.file.name, ruling.file.sha256))
+        .where(is_arrival(vpd, ruling.file.name, ruling.file.sha256))
         .values(status=ruling.status, code=ruling.code, reason=ruling.reason)
-    )
-
-
-async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float) -> Turn | None:
-    """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life."""
-    row = (await connection.execute(_CLAIM, {"seconds": seconds, "vpd": list(vpds)})).first()
-    if row is None:
-        return None
-    return Turn(
-        vpd=row.vpd,
-        name=row.name,
-        sha256=row.sha256,
-        origin=row.origin,
-        stream=row.stream,
-        number=row.number,
-        records=row.records,
-        place=Place(row.offset, row.line, row.position),
-        accounted=sum(row.fates.values()),
-        claimed=row.last_turn,
-    )
-
-
-async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, done: bool) -> bool:
-    """Note that every record before ``place`` is confirmed on the broker, and give up the claim.
-
-    Returns False when the claim had run out and another replica has taken the file; then nothing is noted.
-    """
-    kept = await connection.execute(
-        update(FILES)
-        .where(_is(turn.vpd, turn.name, turn.sha256), FILES.c.last_turn == turn.claimed)
-        .values(
-            offset=place.offset,
-            line=place.line,
-            position=place.position,
-            claimed_until=None,
-            status="split" if done else "splitting",
-        )
-    )
-    return bool(kept.rowcount)
-
-
-async def start_over(connection: AsyncConnection) -> None:
-    """Split again every file that is not accounted for: the broker has forgotten what it held."""
-    await connection.execute(
-        update(FILES)
-        .where(FILES.c.status.in_(("splitting", "split")))
-        .values(offset=0, line=0, position=0, status="ready", claimed_until=None)
     )
 
 
@@ -247,7 +183,7 @@ async def save_fates(
     values: dict[str, Any] = {"fates": {str(int(fate)): number for fate, number in sorted(fates.items()) if number}}
     if complete_at is not None:
         values |= {"status": "complete", "completed_at": complete_at}
-    await connection.execute(update(FILES).where(_is(row.vpd, row.name, row.sha256)).values(values))
+    await connection.execute(update(FILES).where(is_arrival(row.vpd, row.name, row.sha256)).values(values))
 
 
 def fates_of(row: AnyRow) -> Counter[Fate]:
@@ -287,21 +223,13 @@ def describe(row: AnyRow) -> dict[str, Any]:
     }
 
 
-def _is(vpd: str, name: str, sha256: str) -> Any:  # noqa: ANN401 - a SQL condition
+def is_arrival(vpd: str, name: str, sha256: str) -> Any:  # noqa: ANN401 - a SQL condition
+    """Return the condition that names one arrival."""
     return (FILES.c.vpd == vpd) & (FILES.c.name == name) & (FILES.c.sha256 == sha256)
 
 
 _NEXT_NUMBER: Final = text(
     "SELECT COALESCE(max(number), 0) + 1 FROM ingest.files WHERE vpd = :vpd AND stream = :stream"
-)
-
-_CLAIM: Final = text(
-    "UPDATE ingest.files f SET status = 'splitting', claimed_until = now() + make_interval(secs => :seconds), "
-    "last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files "
-    "WHERE status IN ('ready', 'splitting') AND vpd = ANY(CAST(:vpd AS text[])) "
-    "AND (claimed_until IS NULL OR claimed_until < now()) "
-    "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
-    "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
 )
 
 _LOCK: Final = text(
