@@ -187,7 +187,7 @@ async def open_bridge(
 async def _engines(url: str, stack: AsyncExitStack) -> dict[str, AsyncEngine]:
     """Migrate with the administrator's login, then log in once per service with that service's own role."""
     passwords = {service: secrets.token_urlsafe(24) for service in SERVICES}
-    admin = make_engine(url, name="esrbridge-migrate")
+    admin = make_engine(url, name="esrbridge-migrate", statement_seconds=None)
     try:
         await migrate(admin, passwords)
     finally:

@@ -26,6 +26,8 @@ class Operator:
         async with self._work.unit() as unit:
             row = await self._locked(unit, vpd, letter)
             check_replay(Letter(row.id, row.state, row.replay))
+            if not row.queue:
+                raise DeadLetterError(f"dead letter {letter} does not say which queue it came from; discard it")
             again = _again(store.message_of(row), row.queue, row.replay + 1)
             unit.messages.append(again)
             await store.set_state(unit.connection, row, "replayed", replay=row.replay + 1)

@@ -12,8 +12,13 @@ STATEMENT_SECONDS: Final = 60
 """Nothing hangs: a statement that takes longer is given up and tried again."""
 
 
-def make_engine(url: str, *, name: str, pool: int = 5) -> AsyncEngine:
-    """Return an engine for a ``postgresql://`` URL; ``name`` shows in ``pg_stat_activity``."""
+def make_engine(
+    url: str, *, name: str, pool: int = 5, statement_seconds: int | None = STATEMENT_SECONDS
+) -> AsyncEngine:
+    """Return an engine for a ``postgresql://`` URL; ``name`` shows in ``pg_stat_activity``.
+
+    ``statement_seconds`` None sets no limit: for migrations, which may build an index or wait for another host's.
+    """
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         pool_size=pool,
@@ -22,7 +27,7 @@ def make_engine(url: str, *, name: str, pool: int = 5) -> AsyncEngine:
         hide_parameters=True,  # an error's text must not hold the row it failed on
         connect_args={
             "timeout": 10,
-            "command_timeout": STATEMENT_SECONDS,
+            "command_timeout": statement_seconds,
             "server_settings": {
                 "application_name": name,
                 "timezone": "UTC",

@@ -7,8 +7,8 @@ again, so that nothing waits on a consumer that no longer exists.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, cast
 
 import aio_pika
@@ -70,11 +70,12 @@ class RabbitSubscription:
         """Acknowledge all that was returned so far in one frame."""
         if not self._last_tag:  # tag zero means everything to the broker, and a tag twice is an error
             return
-        try:
-            async with asyncio.timeout(DEADLINE):
-                await self._channel.basic_ack(self._last_tag, multiple=True)
-        except _LOST as error:
-            raise BrokerUnavailableError(f"acknowledging failed ({type(error).__name__})") from error
+        with _cancellable():
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await self._channel.basic_ack(self._last_tag, multiple=True)
+            except _LOST as error:
+                raise BrokerUnavailableError(f"acknowledging failed ({type(error).__name__})") from error
         self._last_tag = 0
 
     async def _at_least(self, count: int) -> None:
@@ -107,7 +108,11 @@ class RabbitBroker:
 
     async def start(self) -> None:
         """Connect and declare every exchange and queue; declaring what is there with the same arguments is free."""
-        channel = await self._open_channel("consume", confirms=False)
+        async with self._channel() as channel:
+            with _cancellable():
+                await self._declare_all(channel)
+
+    async def _declare_all(self, channel: Channel) -> None:
         try:
             async with asyncio.timeout(DEADLINE):
                 await self._declare(channel)
@@ -118,8 +123,6 @@ class RabbitBroker:
             ) from error
         except _LOST as error:
             raise BrokerUnavailableError(f"declaring queues failed ({type(error).__name__})") from error
-        finally:
-            await _close(channel)
 
     async def stop(self) -> None:
         """Close both connections."""
@@ -129,36 +132,49 @@ class RabbitBroker:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Publish in windows, each confirmed before the next; a full queue or a lost connection raises."""
-        async with self._publishing:
-            channel = await self._publisher_channel()
-            for start in range(0, len(messages), WINDOW):
-                await self._publish_window(channel, messages[start : start + WINDOW])
+        with _cancellable():
+            async with self._publishing:
+                await self._publish_all(messages)
+
+    async def _publish_all(self, messages: Sequence[Message]) -> None:
+        channel = await self._publisher_channel()
+        for start in range(0, len(messages), WINDOW):
+            await self._publish_window(channel, messages[start : start + WINDOW])
 
     @asynccontextmanager
     async def subscribe(self, queue: str, *, prefetch: int) -> AsyncIterator[RabbitSubscription]:
         """Consume ``queue`` on a channel of its own; closing it returns what was not acknowledged."""
-        channel = await self._open_channel("consume", confirms=False)
-        subscription = RabbitSubscription(channel)
-        try:
-            try:
-                async with asyncio.timeout(DEADLINE):
-                    await channel.basic_qos(prefetch_count=prefetch)
-                    await channel.basic_consume(queue, subscription.on_message)
-            except _LOST as error:
-                raise BrokerUnavailableError(f"consuming failed ({type(error).__name__})") from error
+        async with self._channel() as channel:
+            subscription = RabbitSubscription(channel)
+            with _cancellable():
+                try:
+                    async with asyncio.timeout(DEADLINE):
+                        await channel.basic_qos(prefetch_count=prefetch)
+                        await channel.basic_consume(queue, subscription.on_message)
+                except _LOST as error:
+                    raise BrokerUnavailableError(f"consuming failed ({type(error).__name__})") from error
             yield subscription
-        finally:
-            await _close(channel)
 
     async def depth(self, queue: str) -> int:
         """Return the number of ready messages, by a passive declaration."""
-        channel = await self._open_channel("consume", confirms=False)
-        try:
-            async with asyncio.timeout(DEADLINE):
-                declared = await channel.queue_declare(queue, passive=True)
+        async with self._channel() as channel:
+            with _cancellable():
+                try:
+                    async with asyncio.timeout(DEADLINE):
+                        declared = await channel.queue_declare(queue, passive=True)
+                except _LOST as error:
+                    raise BrokerUnavailableError(
+                        f"asking for a queue's depth failed ({type(error).__name__})"
+                    ) from error
             return declared.message_count or 0
-        except _LOST as error:
-            raise BrokerUnavailableError(f"asking for a queue's depth failed ({type(error).__name__})") from error
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[Channel]:
+        """Give a channel of the consuming connection, and close it at the end."""
+        with _cancellable():
+            channel = await self._open_channel("consume", confirms=False)
+        try:
+            yield channel
         finally:
             await _close(channel)
 
@@ -250,6 +266,18 @@ def _lost(connection: AbstractConnection) -> bool:
 
 async def _close(one: Channel | AbstractConnection) -> None:
     """Close a channel or connection that may already be gone; there is nobody left to tell."""
-    with suppress(*_LOST):
+    with _cancellable(), suppress(*_LOST):
         async with asyncio.timeout(5):
             await one.close()
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Let a cancellation through: the client library takes it for a failure of its own, or swallows it."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError

@@ -1,11 +1,13 @@
 """What only RabbitMQ can do to us: die, fall silent, run out of memory, hold other queues than ours, give up."""
 
 import asyncio
+import random
 import secrets
 import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +214,32 @@ async def test_cancelling_a_publish_that_hangs_is_prompt_and_leaves_a_broker_tha
     await asyncio.wait_for(distant.publish([to_people(queues, 5_000)]), SOON)
     seen = set(ids(await drain(distant, people(queues), await distant.depth(people(queues)))))
     assert {"id-0", "id-5000"} <= seen
+
+
+@pytest.mark.parametrize("call", ["publish", "subscribe", "depth", "start"])
+async def test_whatever_moment_a_call_is_cancelled_at_it_ends_as_cancelled(
+    broker: RabbitBroker, queues: Topology, call: str
+) -> None:
+    # The client library takes some cancellations for a failure of its own; a service would then never stop.
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "publish": lambda: broker.publish([to_people(queues).to("", f"{people(queues)}.dead")] * 20),
+        "subscribe": lambda: enter(broker, queues),
+        "depth": lambda: broker.depth(people(queues)),
+        "start": broker.start,
+    }
+
+    async def for_ever() -> None:
+        while True:
+            with suppress(BrokerUnavailableError):  # what came before may have cost the connection
+                await calls[call]()
+
+    dice = random.Random(3)
+    for _ in range(60):
+        task = asyncio.create_task(for_ever())
+        await asyncio.sleep(dice.random() / 50)
+        task.cancel()
+        await asyncio.wait([task], timeout=SOON)
+        assert task.cancelled()
 
 
 async def test_a_subscription_that_is_cancelled_while_it_opens_leaves_no_consumer_behind(
