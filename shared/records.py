@@ -1,7 +1,7 @@
 """The messages that ingest sends: one per record, its columns as a flat JSON object of texts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from shared.codes import MessageCode
 from shared.errors import RecordError
 from shared.esr.faults import RecordCode
-from shared.facts import Version
+from shared.facts import Deletion, Fact, Version
 from shared.messaging.message import Message
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, str])
@@ -63,16 +63,33 @@ def read(record: Record, kind: type[Struct]) -> Struct:
         raise RecordError(MessageCode.R902, f"{record.entity}: {_without_values(str(error))}") from error
 
 
-def split(messages: Sequence[Message]) -> tuple[list[Record], list[tuple[Message, RecordError]]]:
-    """Decode a batch: the records, and the messages that are none with their reasons."""
-    records: list[Record] = []
-    faulty: list[tuple[Message, RecordError]] = []
+@dataclass(slots=True)
+class Batch:
+    """Record messages, sorted out: facts, deletions, and messages that can never succeed with their reasons."""
+
+    facts: list[tuple[Record, Fact]] = field(default_factory=list)
+    deletions: list[tuple[Record, Deletion]] = field(default_factory=list)
+    faulty: list[tuple[Message, RecordError]] = field(default_factory=list)
+
+
+def sort_out(
+    messages: Sequence[Message], fact: Callable[[Record], Fact], deletion: Callable[[Record], Deletion]
+) -> Batch:
+    """Decode a batch and turn each record into a fact or a deletion.
+
+    ``fact`` and ``deletion`` raise RecordError for a record that can never succeed; it concerns that record only.
+    """
+    batch = Batch()
     for message in messages:
         try:
-            records.append(decode(message))
+            record = decode(message)
+            if record.action == "delete":
+                batch.deletions.append((record, deletion(record)))
+            else:
+                batch.facts.append((record, fact(record)))
         except RecordError as error:
-            faulty.append((message, error))
-    return records, faulty
+            batch.faulty.append((message, error))
+    return batch
 
 
 def _without_values(sentence: str) -> str:

@@ -24,7 +24,7 @@ from shared.esr.faults import RecordCode
 from shared.events import Cause
 from shared.facts import Deletion, Fact, newest
 from shared.messaging.message import Message
-from shared.records import Record
+from shared.records import Batch, Record
 
 RECORDS_QUEUE: Final = "competency.records"
 EVENTS_QUEUE: Final = "competency.events"
@@ -42,30 +42,16 @@ class CompetencyHandlers:
 
     async def on_records(self, messages: Sequence[Message]) -> None:
         """Store definitions, elements and completions, then decide for the people they concern."""
-        decoded, faulty = records.split(messages)
-        facts: list[tuple[Record, Fact]] = []
-        deletions: list[tuple[Record, Deletion]] = []
-        for record in decoded:
-            try:
-                if record.action == "delete":
-                    deletions.append((record, _deletion(record)))
-                else:
-                    facts.append((record, _fact(record)))
-            except RecordError as error:
-                faulty.append((record.message, error))
-        async with self._work.engine.begin() as connection:
-            await self._facts.delete(connection, [deletion for _, deletion in deletions])
-            fates = await self._facts.save(connection, [fact for _, fact in facts])
+        batch = records.sort_out(messages, _fact, _deletion)
+        fates = await self._facts.commit(self._work.engine, batch)
+        news = [one for one, fate in zip(batch.facts, fates, strict=True) if fate is Fate.APPLIED]
         async with self._work.unit() as unit:
-            saved = {(record.message.vpd, record.message.file, record.message.line): fate
-                     for (record, _), fate in zip(facts, fates, strict=True)}  # fmt: skip
-            for (vpd, file, line), fate in saved.items():
-                unit.settle(vpd, file, line, fate)
-            for record, _ in deletions:
+            for (record, _), fate in zip(batch.facts, fates, strict=True):
+                unit.settle(record.message.vpd, record.message.file, record.message.line, fate)
+            for record, _ in batch.deletions:
                 unit.settle(record.message.vpd, record.message.file, record.message.line, Fate.APPLIED)
-            news = [(record, fact) for (record, fact), fate in zip(facts, fates, strict=True) if fate is Fate.APPLIED]
-            await self._decide(unit, await self._concerned(unit, facts, news, deletions))
-            for message, fault in faulty:
+            await self._decide(unit, await self._concerned(unit, batch, news))
+            for message, fault in batch.faulty:
                 unit.dead_letter(message, RECORDS_QUEUE, fault)
 
     async def on_events(self, messages: Sequence[Message]) -> None:
@@ -88,23 +74,12 @@ class CompetencyHandlers:
             if answers:
                 await store.answered(unit.connection, answers)
 
-    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
-        """Dead-letter a message whose handling failed for good."""
-        async with self._work.unit() as unit:
-            unit.dead_letter(message, queue, error)
-
-    async def _concerned(
-        self,
-        unit: Unit,
-        facts: Sequence[tuple[Record, Fact]],
-        news: Sequence[tuple[Record, Fact]],
-        deletions: Sequence[tuple[Record, Deletion]],
-    ) -> dict[PersonKey, Cause]:
+    async def _concerned(self, unit: Unit, batch: Batch, news: Sequence[tuple[Record, Fact]]) -> dict[PersonKey, Cause]:
         """Return whom this batch concerns, each with the file to blame where no fact will tell it.
 
         A definition that is new or different concerns everyone who holds the competence; one repeated concerns nobody.
         """
-        concerned = {(fact.vpd, fact.owner): NO_CAUSE for _, fact in facts if fact.owner}
+        concerned = {(fact.vpd, fact.owner): NO_CAUSE for _, fact in batch.facts if fact.owner}
         definitions: dict[str, list[Record]] = defaultdict(list)
         for record, fact in news:
             if fact.entity == "competence":
@@ -116,8 +91,8 @@ class CompetencyHandlers:
             ]
             for key in await store.concerned_by(unit.connection, vpd, sorted(names), certifications):
                 concerned[key] = _cause(changed)
-        for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in deletions]):
-            concerned[owner] = _cause([record for record, _ in deletions])
+        for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in batch.deletions]):
+            concerned[owner] = _cause([record for record, _ in batch.deletions])
         return concerned
 
     async def _decide(self, unit: Unit, concerned: Dictionary[PersonKey, Cause]) -> None:

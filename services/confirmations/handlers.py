@@ -15,7 +15,7 @@ from shared.codes import MessageCode
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
 from shared.errors import RecordError
-from shared.facts import Fact, Version
+from shared.facts import Deletion, Fact, Version
 from shared.messaging.message import Message
 from shared.records import Record
 
@@ -41,16 +41,9 @@ class ConfirmationHandlers:
 
     async def on_records(self, messages: Sequence[Message]) -> None:
         """Store ESR's answers, then settle the references they name."""
-        decoded, faulty = records.split(messages)
-        facts: list[Fact] = []
-        for record in decoded:
-            try:
-                facts.append(_fact(record))
-            except RecordError as error:
-                faulty.append((record.message, error))
-        async with self._work.engine.begin() as connection:
-            fates = await self._facts.save(connection, facts)
-        batch = _sort_out(facts, fates)
+        said = records.sort_out(messages, _fact, _deletion)
+        fates = await self._facts.commit(self._work.engine, said)
+        batch = _sort_out([fact for _, fact in said.facts], fates)
         async with self._work.unit() as unit:
             sent = await store.sent_in(unit.connection, batch.files.values())
             concerned = set(batch.references.values())
@@ -63,7 +56,7 @@ class ConfirmationHandlers:
                     else batch.files[vpd, version] in sent
                 )
                 unit.settle(vpd, version.file, version.line, fate if answered else Fate.PARKED_NOTHING_SENT)
-            for message, fault in faulty:
+            for message, fault in said.faulty:
                 unit.dead_letter(message, RECORDS_QUEUE, fault)
 
     async def on_events(self, messages: Sequence[Message]) -> None:
@@ -76,11 +69,6 @@ class ConfirmationHandlers:
             early = await store.file_answers(unit.connection, {(fact.vpd, fact.slice) for fact in facts})
             for (vpd, _), (version, _answer) in early.items():
                 unit.settle(vpd, version.file, version.line, Fate.APPLIED)
-
-    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
-        """Dead-letter a message whose handling failed for good."""
-        async with self._work.unit() as unit:
-            unit.dead_letter(message, queue, error)
 
     async def _settle(self, unit: Unit, references: set[Reference]) -> set[Reference]:
         """Settle references, tell what changed, and return those under which something was sent."""
@@ -133,6 +121,10 @@ def _sort_out(facts: Sequence[Fact], fates: Sequence[Fate]) -> _Batch:
         else:
             batch.files[where] = (fact.vpd, fact.key)
     return batch
+
+
+def _deletion(record: Record) -> Deletion:
+    raise RecordError(MessageCode.R903, f"a {record.entity} is never deleted")
 
 
 def _fact(record: Record) -> Fact:

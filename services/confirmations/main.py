@@ -17,8 +17,8 @@ def build(context: Context) -> Component:
         name=NAME,
         work=context.work,
         consumers=(
-            Consumer(context.broker, handlers.RECORDS_QUEUE, confirmations.on_records, confirmations.give_up),
-            Consumer(context.broker, handlers.EVENTS_QUEUE, confirmations.on_events, confirmations.give_up),
+            Consumer(context.broker, handlers.RECORDS_QUEUE, confirmations.on_records, context.work.give_up),
+            Consumer(context.broker, handlers.EVENTS_QUEUE, confirmations.on_events, context.work.give_up),
         ),
         router=make_router(context.reader),
     )

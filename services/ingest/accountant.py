@@ -41,11 +41,6 @@ class Accountant:
                     )
             await account(unit, self._work, said, sorted({file for file, _ in said}))
 
-    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
-        """Dead-letter a message whose handling failed for good."""
-        async with self._work.unit() as unit:
-            unit.put_aside(message, queue, error)
-
 
 async def account(unit: Unit, work: Work, said: Iterable[tuple[FileKey, LineFate]], files: Sequence[FileKey]) -> None:
     """Enter fates into the accounts of their files, and complete the files that then add up."""

@@ -32,7 +32,7 @@ def build(context: Context) -> Component:
     return Component(
         name=NAME,
         work=context.work,
-        consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, accounts.give_up),),
+        consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, context.work.give_up),),
         jobs=(Job("door", door.run), Job("split", split.run)),
         on_demand=(Job("start-over", start_over),),
         router=make_router(context.reader, context.work.ledger),

@@ -30,11 +30,6 @@ class OutboundHandlers:
             await desired.note_answers(connection, _of(said, events.CompletionAnswer))
             await desired.open_gates(connection, _of(said, events.FileCompleted))
 
-    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
-        """Dead-letter a message whose handling failed for good."""
-        async with self._work.unit() as unit:
-            unit.dead_letter(message, queue, error)
-
 
 def _of(said: Sequence[events.Event], kind: type[Kind]) -> list[Kind]:
     return [event for event in said if isinstance(event, kind)]

@@ -53,7 +53,7 @@ def build(context: Context, driver: MakeDriver = make_driver) -> Component:
     return Component(
         name=NAME,
         work=context.work,
-        consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, outbound.give_up),),
+        consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
         jobs=(Job("reconcile", reconciler.run), Job("completion-files", completions.at_cut_off)),
         on_demand=(Job("write-completion-files", write_now),),
         router=make_router(context.reader, context.config, completions),

@@ -21,7 +21,7 @@ from shared.esr.faults import RecordCode
 from shared.events import Cause
 from shared.facts import Deletion, Fact
 from shared.messaging.message import Message
-from shared.records import Record
+from shared.records import Batch, Record
 
 QUEUE: Final = "people.records"
 
@@ -46,26 +46,15 @@ class PeopleHandlers:
 
     async def on_records(self, messages: Sequence[Message]) -> None:
         """Store a batch of records, then derive the people they concern."""
-        decoded, faulty = records.split(messages)
-        facts: list[tuple[Record, Fact]] = []
-        deletions: list[tuple[Record, Deletion]] = []
-        for record in decoded:
-            try:
-                if record.action == "delete":
-                    deletions.append((record, _deletion(record)))
-                else:
-                    facts.append((record, _fact(record)))
-            except RecordError as error:
-                faulty.append((record.message, error))
-        fates = await self._store([fact for _, fact in facts], [deletion for _, deletion in deletions])
+        batch = records.sort_out(messages, _fact, _deletion)
+        fates = await self._facts.commit(self._work.engine, batch)
         async with self._work.unit() as unit:
-            causes = await self._concerned(unit, facts, deletions)
-            await self._derive(unit, causes)
-            for (record, _), fate in zip(facts, fates, strict=True):
+            await self._derive(unit, await self._concerned(unit, batch))
+            for (record, _), fate in zip(batch.facts, fates, strict=True):
                 _settle(unit, record, fate)
-            for record, _ in deletions:
+            for record, _ in batch.deletions:
                 _settle(unit, record, Fate.APPLIED)
-            for message, fault in faulty:
+            for message, fault in batch.faulty:
                 unit.dead_letter(message, QUEUE, fault)
 
     async def tick(self) -> int:
@@ -78,28 +67,17 @@ class PeopleHandlers:
                 await self._derive(unit, dict.fromkeys(keys, Cause("", "", 0)))
         return len(keys)
 
-    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
-        """Dead-letter a message whose handling failed for good."""
-        async with self._work.unit() as unit:
-            unit.dead_letter(message, queue, error)
-
-    async def _store(self, facts: Sequence[Fact], deletions: Sequence[Deletion]) -> list[Fate]:
-        async with self._work.engine.begin() as connection:
-            await self._facts.delete(connection, deletions)
-            return await self._facts.save(connection, facts)
-
-    async def _concerned(
-        self, unit: Unit, facts: Sequence[tuple[Record, Fact]], deletions: Sequence[tuple[Record, Deletion]]
-    ) -> dict[PersonKey, Cause]:
+    async def _concerned(self, unit: Unit, batch: Batch) -> dict[PersonKey, Cause]:
         """Return whom this batch concerns, each with the newest file in the batch."""
         causes: dict[PersonKey, Cause] = {}
-        if not facts and not deletions:
+        said = [record.version for record, _ in (*batch.facts, *batch.deletions)]
+        if not said:
             return causes
-        newest = max((record.version for record, _ in [*facts, *deletions]), key=lambda version: version.order)
+        newest = max(said, key=lambda version: version.order)
         cause = Cause("feed", newest.file, newest.file_no)
-        for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in deletions]):
+        for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in batch.deletions]):
             causes[owner] = cause
-        for _, fact in facts:
+        for _, fact in batch.facts:
             if fact.owner:
                 causes.setdefault((fact.vpd, fact.owner), Cause("", "", 0))
         return causes

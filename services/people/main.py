@@ -16,7 +16,7 @@ def build(context: Context) -> Component:
     return Component(
         name=NAME,
         work=context.work,
-        consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, people.give_up),),
+        consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up),),
         jobs=(Job("tick", people.tick),),
         router=make_router(context.reader),
     )

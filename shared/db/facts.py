@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.accounting import Fate
 from shared.facts import Deletion, Fact, Version
+from shared.records import Batch
 
 
 class FactStore:
@@ -21,6 +22,15 @@ class FactStore:
         self._deleted = _sql(_DELETED, schema)
         self._owners = _sql(_OWNERS, schema)
         self._live = _sql(_LIVE, schema)
+
+    async def commit(self, engine: AsyncEngine, batch: Batch) -> list[Fate]:
+        """Store a batch in a transaction of its own, so that whoever derives from now on sees it; return facts' fates.
+
+        Deletions go first: a fact of the same batch that is older than one is then known to be superseded.
+        """
+        async with engine.begin() as connection:
+            await self.delete(connection, [deletion for _, deletion in batch.deletions])
+            return await self.save(connection, [fact for _, fact in batch.facts])
 
     async def save(self, connection: AsyncConnection, facts: Sequence[Fact]) -> list[Fate]:
         """Store facts and return the fate of each: applied, unchanged or superseded."""

@@ -124,6 +124,11 @@ class Work:
         self._count(unit.messages)
         await self.outbox.publish(keys, sorted(unit.messages, key=lambda message: message.vpd))
 
+    async def give_up(self, message: Message, queue: str, error: Exception) -> None:
+        """Dead-letter a message whose handling failed for good: what consumers do in the end."""
+        async with self.unit() as unit:
+            unit.dead_letter(message, queue, error)
+
     def _count(self, messages: Sequence[Message]) -> None:
         for message in messages:
             EMITTED.labels(self.service, message.type).inc()

@@ -7,7 +7,7 @@ import pytest
 
 from shared import records
 from shared.errors import RecordError
-from shared.facts import Version
+from shared.facts import Deletion, Fact, Version
 from shared.messaging.message import Message
 
 CANARY = "Zoë Canary-Placeholder"
@@ -20,7 +20,14 @@ class Wanted(msgspec.Struct, frozen=True):
     ends: date | None = None
 
 
-def message(body: bytes = b'{"person_id":"1"}', *, vpd: str = "999", file_no: int = 7, line: int = 3) -> Message:
+def message(
+    body: bytes = b'{"person_id":"1"}',
+    *,
+    vpd: str = "999",
+    file_no: int = 7,
+    line: int = 3,
+    type: str = "person.upsert",  # noqa: A002 - the message's own word
+) -> Message:
     return Message(
         exchange="esr.records",
         message_id="m",
@@ -29,7 +36,7 @@ def message(body: bytes = b'{"person_id":"1"}', *, vpd: str = "999", file_no: in
         file="A.DAT",
         file_no=file_no,
         line=line,
-        type="person.upsert",
+        type=type,
     )
 
 
@@ -98,6 +105,15 @@ def test_what_is_read_now_can_be_read_again_from_the_stored_fact(wrong: dict[str
 
 def test_one_faulty_message_does_not_take_the_others_of_its_batch_along() -> None:
     good, bad = message(), message(b"[]", line=4)
-    found, faulty = records.split([bad, good, bad])
-    assert [one.message for one in found] == [good]
-    assert [(one.line, error.record_code) for one, error in faulty] == [(4, "R901"), (4, "R901")]
+
+    def fact(one: records.Record) -> Fact:
+        return Fact(one.message.vpd, one.entity, "1", "", "", one.version, dict(one.fields))
+
+    def deletion(one: records.Record) -> Deletion:
+        raise RecordError("X1", f"nobody deletes a {one.entity}")
+
+    batch = records.sort_out([bad, good, bad, message(line=5, type="person.delete")], fact, deletion)
+
+    assert [one.message for one, _ in batch.facts] == [good]
+    assert batch.deletions == []
+    assert [(one.line, error.record_code) for one, error in batch.faulty] == [(4, "R901"), (4, "R901"), (5, "X1")]
