@@ -39,6 +39,7 @@ class Fate(IntEnum):
     IGNORED_UNKNOWN_TYPE = 0x51
     IGNORED_HELD_BY_ESR = 0x52
     IGNORED_UNMAPPED_CERTIFICATION = 0x53
+    IGNORED_NOT_USED = 0x54
     DEAD_LETTERED = 0x60
 
     @property
@@ -71,6 +72,7 @@ REASONS: Final = {
     Fate.IGNORED_UNKNOWN_TYPE: "record type that the profile does not know (R105)",
     Fate.IGNORED_HELD_BY_ESR: "ESR already holds this achievement, so it is not sent back",
     Fate.IGNORED_UNMAPPED_CERTIFICATION: "the certification is mapped to no ESR competence",
+    Fate.IGNORED_NOT_USED: "record type that nothing here has a use for",
     Fate.DEAD_LETTERED: "cannot succeed as it stands; see the dead letter",
 }
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.ingest.source import Checked, Line, Place
+from shared.accounting import Fate
 from shared.errors import FileRefusedError
 from shared.esr.profile import Profile
-from shared.esr.reader import Position, read_records
+from shared.esr.reader import Position, Record, read_records
 from shared.esr.structure import check_structure
 from shared.messaging.topology import RECORDS
 
@@ -54,6 +55,13 @@ class EsrFiles:
                 fields=record.fields,
                 after=Place(record.end_offset, record.line, record.position),
                 faults=tuple(fault for fault in record.faults if not fault.warning),
-                ignored=record.ignored,
-                unknown=record.ignored and bool(record.faults),
+                ignored=_ignored(record),
+                warned=any(fault.warning for fault in record.faults),
             )
+
+
+def _ignored(record: Record) -> Fate | None:
+    """Return the rule by which a record is passed over, None for one that is sent."""
+    if record.ignored:
+        return Fate.IGNORED_UNKNOWN_TYPE if record.faults else Fate.IGNORED_LIST_OF_VALUES
+    return None if record.routing else Fate.IGNORED_NOT_USED

@@ -1,11 +1,12 @@
 """What ingest needs to know of a file's format. One implementation reads ESR's files, one the LMS's CSV files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from shared.accounting import Fate
 from shared.esr.faults import Fault
 
 
@@ -35,15 +36,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data record. ``after`` is the place behind it."""
+    """One data record. ``after`` is the place behind it.
+
+    ``ignored`` is the fate of a record that is not to be sent; ``warned`` tells of faults that do not keep it back.
+    """
 
     line: int
     type: str
     fields: dict[str, str]
     after: Place
     faults: tuple[Fault, ...] = ()
-    ignored: bool = False
-    unknown: bool = field(default=False)
+    ignored: Fate | None = None
+    warned: bool = False
 
 
 class Source(Protocol):

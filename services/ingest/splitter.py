@@ -95,7 +95,7 @@ class Splitter:
         fates: list[tuple[tuple[str, str], LineFate]] = []
         for line in lines:
             if line.ignored:
-                fate = Fate.IGNORED_UNKNOWN_TYPE if line.unknown else Fate.IGNORED_LIST_OF_VALUES
+                fate = line.ignored
             elif line.faults:
                 fate = Fate.DEAD_LETTERED
                 message = self._message(turn, line)

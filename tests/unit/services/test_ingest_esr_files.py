@@ -4,6 +4,7 @@ from pathlib import Path
 
 from services.ingest.esr_files import EsrFiles
 from services.ingest.source import Line, Place
+from shared.accounting import Fate
 from shared.esr import load_profile
 from shared.messaging.topology import RECORDS
 
@@ -94,8 +95,8 @@ def test_a_warning_is_no_fault(tmp_path: Path) -> None:
 
 def test_what_the_profile_ignores_is_told_apart_from_what_it_does_not_know(tmp_path: Path) -> None:
     listed, unknown = read(put(tmp_path, f"{IGNORED}~1", "ZZA~1"))
-    assert (listed.ignored, listed.unknown) == (True, False)
-    assert (unknown.ignored, unknown.unknown, unknown.faults) == (True, True, ())
+    assert (listed.ignored, listed.warned) == (Fate.IGNORED_LIST_OF_VALUES, False)
+    assert (unknown.ignored, unknown.warned, unknown.faults) == (Fate.IGNORED_UNKNOWN_TYPE, True, ())
 
 
 def test_reading_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
