@@ -6,63 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Row, Table, Text, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.domain import ACCEPTED, File, Ruling
+from services.ingest.schema import FILES, METADATA
 from services.ingest.source import Checked
 from shared.accounting import Fate, summary
-from shared.db import tables
 
-SCHEMA: Final = "ingest"
-METADATA: Final = MetaData(schema=SCHEMA)
-
-OUTBOX: Final = tables.outbox(METADATA)
-LINE_FATES: Final = tables.line_fates(METADATA)
-
-FILES: Final = Table(
-    "files",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("sha256", Text, primary_key=True, comment="the same name with other bytes is another arrival"),
-    Column("origin", Text, nullable=False, comment="esr or lms"),
-    Column("size", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("repeats", Integer, nullable=False, server_default="0", comment="times the same bytes came again"),
-    Column("received_at", DateTime(timezone=True), nullable=False),
-    Column("status", Text, nullable=False),
-    Column("code", Text, nullable=False, server_default=""),
-    Column("reason", Text, nullable=False, server_default=""),
-    Column("faults", JSONB, nullable=False, server_default="[]"),
-    Column("stream", Text, nullable=False, server_default="", comment="the counter the file belongs to"),
-    Column("kind", Text, nullable=False, server_default=""),
-    Column("mode", Text, nullable=False, server_default=""),
-    Column("number", BigInteger, nullable=False, server_default="0"),
-    Column("seq", BigInteger, nullable=False, server_default="0"),
-    Column("records", BigInteger, nullable=False, server_default="0"),
-    Column("previous_run", DateTime),
-    Column("current_run", DateTime),
-    Column("offset", BigInteger, nullable=False, server_default="0"),
-    Column("line", BigInteger, nullable=False, server_default="0"),
-    Column("position", BigInteger, nullable=False, server_default="0", comment="records sent so far"),
-    Column("claimed_until", DateTime(timezone=True), comment="a replica is splitting the file"),
-    Column("last_turn", DateTime(timezone=True), comment="files take turns"),
-    Column("fates", JSONB, nullable=False, server_default="{}", comment="how many records met which fate"),
-    Column("completed_at", DateTime(timezone=True)),
-    Index("files_by_stream", "vpd", "stream", "number"),
-    Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
-    Index("files_waiting", "status", postgresql_where=text("status IN ('received', 'checked', 'held')")),
-    Index(
-        "files_accepted",
-        "vpd",
-        "name",
-        unique=True,
-        postgresql_where=text("status IN ('ready', 'splitting', 'split', 'complete')"),
-    ),
-)
-
+__all__ = ["METADATA"]
 
 AnyRow = Row[*tuple[Any, ...]]
 

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.ingest.schema import FILES
 from services.ingest.source import Place
-from services.ingest.store import FILES, is_arrival
+from services.ingest.store import is_arrival
 
 
 @dataclass(frozen=True, slots=True)

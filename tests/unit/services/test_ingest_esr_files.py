@@ -90,7 +90,7 @@ def test_a_faulty_record_has_its_faults_and_the_others_none(tmp_path: Path) -> N
 
 def test_a_warning_is_no_fault(tmp_path: Path) -> None:
     line = read(put(tmp_path, person(system_person_type="NEW_TYPE")))[0]
-    assert (line.faults, line.ignored) == ((), False)
+    assert (line.faults, line.ignored) == ((), None)
 
 
 def test_what_the_profile_ignores_is_told_apart_from_what_it_does_not_know(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_row_is_read_by_the_names_in_the_header(tmp_path: Path) -> None:
     names, values = HEADER.split(","), ROW.split(",")
     line = read(tmp_path, ",".join(reversed(names)), ",".join(reversed(values)))[0]
     assert line.fields == dict(zip(names, values, strict=True))
-    assert (line.type, line.line, line.faults, line.ignored) == ("completion.upsert", 2, (), False)
+    assert (line.type, line.line, line.faults, line.ignored) == ("completion.upsert", 2, (), None)
 
 
 def test_blank_values_are_left_out_and_others_trimmed(tmp_path: Path) -> None:
