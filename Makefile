@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,8 +46,20 @@ format: .venv/.ready ## format the code
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py
 
+million: .venv/.ready ## apply a file of a million records of which one is poison (long)
+	@ESRBRIDGE_TEST_RECORDS=1000000 $(RUN)/python -m pytest tests/e2e/test_scale_million.py
+
+big-file: .venv/.ready ## split a file of a gigabyte in 150 MiB of memory, and die 40 times while splitting another (long)
+	@deploy/local/need-rabbitmq
+	@ESRBRIDGE_TEST_MEGABYTES=1000 ESRBRIDGE_TEST_KILLS=40 \
+		$(RUN)/python -m pytest tests/e2e/test_scale_memory.py tests/e2e/test_scale_kill.py
+
+faulty-files: .venv/.ready ## account for 10,000 files with faults of every kind (long)
+	@ESRBRIDGE_TEST_FAULTY_FILES=10000 $(RUN)/python -m pytest tests/e2e/test_scale_faulty_files.py
+
 bench: .venv/.ready ## run the benchmarks and print ratios (not part of the tests)
 	@$(RUN)/python -m bench.reader
+	@$(RUN)/python -m bench.publish
 	@$(RUN)/python -m bench.loop
 
 up: .venv/.ready ## start PostgreSQL and RabbitMQ for development, in the foreground (folder .local/)

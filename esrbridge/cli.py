@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import os
+import sys
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,18 +13,19 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from esrbridge import letters
+from esrbridge import files, letters
 from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
 from esrbridge.demo import run_demo
 from esrbridge.embedded import Bridge
+from esrbridge.file_formats import as_document
 from esrbridge.once import clock_at, run_once, with_bridge
 from esrbridge.options import Json, Now, failing, out
 from esrbridge.passwords import service_passwords
 from esrbridge.report import ATTENTION, FINE, collect
 from esrbridge.report import show as show_report
 from esrbridge.simulation import write_simulation
-from esrbridge.validation import validate_path
+from esrbridge.validation import MAX_FAULTS, JsonOutlet, TextOutlet, validate_path
 from shared.db.engine import make_engine
 from shared.db.migrate import migrate_now
 from shared.runtime import serve as serve_service
@@ -34,6 +36,7 @@ app = typer.Typer(
     help="Carries people and training records between ESR and a learning management system.",
 )
 app.add_typer(letters.app, name="dead")
+app.add_typer(files.app, name="files")
 
 Folder = Annotated[Path, typer.Argument(help="Holds bridge.yaml and a folder per trust.", file_okay=False)]
 
@@ -90,23 +93,20 @@ def validate(
     profile: Annotated[str, typer.Option(help="A built-in profile or the path of a profile file.")] = "esr-cstf",
     vpd: Annotated[str, typer.Option(help="The trust the file must be for.")] = "",
     json_: Json = False,
+    max_faults: Annotated[int, typer.Option(min=0, help="Faults of a file that --json lists.")] = MAX_FAULTS,
 ) -> None:
     """Check files offline and change nothing: every fault with its line, column name, code and how to mend it."""
-    screen = Console(stderr=True)
-    with failing(), Progress(console=screen, transient=True, disable=json_ or not screen.is_terminal) as bars:
-        results = validate_path(path, profile, vpd or None, bars)
-    out(results if path.is_dir() else results[0]) if json_ else _print_validations(results)
-    raise typer.Exit(FINE if all(result["status"] == "valid" for result in results) else ATTENTION)
-
-
-def _print_validations(results: list[dict[str, object]]) -> None:
-    for result in results:
-        counts = result["records_by_type"]
-        typer.echo(f"{result['file']}: {result['status']}, {counts}")
-        faults = result["faults"]
-        for fault in faults if isinstance(faults, list) else []:
-            where = f"line {fault['line']}" + (f", {fault['column']}" if fault["column"] else "")
-            typer.echo(f"  {where}: {fault['code']}: {fault['text']}. {fault['advice']}")
+    screen, told = Console(stderr=True), sys.stdout.isatty()
+    hidden = json_ or not screen.is_terminal
+    # Faults are printed while the bar is on the screen: where both share it, the bar gives way for each line.
+    with failing(), Progress(console=screen, transient=True, disable=hidden, redirect_stdout=told) as bars:
+        if json_:
+            as_json = JsonOutlet(many=path.is_dir(), max_faults=max_faults)
+            fine = validate_path(path, profile, vpd or None, bars, as_json)
+            as_json.close()
+        else:
+            fine = validate_path(path, profile, vpd or None, bars, TextOutlet())
+    raise typer.Exit(FINE if fine else ATTENTION)
 
 
 @app.command()
@@ -153,6 +153,12 @@ def migrate() -> None:
 def asyncapi_() -> None:
     """Print the AsyncAPI 3 document of everything on the broker, made from the code."""
     out(asyncapi())
+
+
+@app.command("file-formats")
+def file_formats() -> None:
+    """Print the description of all ESR files, made from the profiles, as Markdown."""
+    typer.echo(as_document(), nl=False)
 
 
 @app.command()

@@ -51,6 +51,7 @@ class Bridge:
     """A running embedded bridge."""
 
     config: BridgeConfig
+    folder: Path
     broker: MemoryBroker
     components: Mapping[str, Component]
     readers: Mapping[str, Reader]
@@ -166,7 +167,7 @@ async def open_bridge(
                     clock=clock,
                     reader=Reader(engine, name),
                     files=folder,
-                    archive=state / "archive",
+                    archive=archive_of(folder),
                 )
                 for name, engine in engines.items()
             }
@@ -179,9 +180,14 @@ async def open_bridge(
                 "console": console.build(contexts["console"]),
             }
             readers = {name: context.reader for name, context in contexts.items()}
-            bridge = Bridge(config, broker, components, readers, events)
+            bridge = Bridge(config, folder, broker, components, readers, events)
             await bridge.recover()
             yield bridge
+
+
+def archive_of(folder: Path) -> Path:
+    """Return where a one-shot folder keeps raw files."""
+    return folder / STATE / "archive"
 
 
 async def _engines(url: str, stack: AsyncExitStack) -> dict[str, AsyncEngine]:

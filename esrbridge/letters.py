@@ -2,22 +2,20 @@
 
 import asyncio
 import getpass
-import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at, with_bridge
 from esrbridge.options import Json, Now, failing, out
+from esrbridge.remote import ask, is_url
 from services.console import actions, store
 from services.console.actions import Operator
 from services.console.domain import State
-from shared.errors import BridgeError, ConfigurationError
+from shared.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="List, show, edit, replay and discard dead letters.")
 
@@ -97,7 +95,7 @@ class _Letters:
     """The actions, on whichever kind of target."""
 
     def __init__(self, target: str, trust: str, now: Any = None) -> None:  # noqa: ANN401 - typer's datetime or None
-        self._url = target if target.startswith(("http://", "https://")) else ""
+        self._url = target if is_url(target) else ""
         self._folder = Path(target)
         self._trust = trust
         self._now = now
@@ -196,25 +194,7 @@ class _Letters:
         return {"who": self._who, "why": why}
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
-        if not self._trust:
-            raise ConfigurationError("name the trust with --trust when you work on a running console")
-        headers = {"Authorization": f"Bearer {os.environ.get('ESRBRIDGE_API_TOKEN', '')}"}
-        url = f"{self._url.rstrip('/')}/v1/trusts/{self._trust}/dead-letters{path}"
-        async with httpx.AsyncClient(headers=headers, timeout=30) as client:
-            try:
-                response = await client.request(method, url, **options)
-            except httpx.HTTPError as error:
-                raise BridgeError(f"the console did not answer ({type(error).__name__})") from error
-        if not response.is_success:
-            raise BridgeError(f"the console answered HTTP {response.status_code}: {_detail(response)}")
-        return response.json()
-
-
-def _detail(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["detail"])
-    except (json.JSONDecodeError, KeyError):
-        return "no reason given"
+        return await ask(self._url, self._trust, method, f"/dead-letters{path}", **options)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -10,7 +10,9 @@ from services.competency import store as competency
 from services.confirmations import store as confirmations
 from services.console import actions
 from services.console import store as console
+from services.ingest import roster, watch
 from services.ingest import store as ingest
+from services.ingest.requests import listing
 from services.outbound import store as outbound
 from services.people import store as people
 
@@ -31,6 +33,9 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
     readers = bridge.readers
     async with readers["ingest"].trust(vpd) as connection:
         files = await ingest.overview(connection, vpd)
+        absent = await roster.absentees(connection, vpd)
+        alarms = await watch.listing(connection, vpd)
+        requests = await listing(connection, vpd)
     async with readers["people"].trust(vpd) as connection:
         states = await people.count_by_state(connection, vpd)
     async with readers["competency"].trust(vpd) as connection:
@@ -46,6 +51,9 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "files": files,
+        "absent": absent,
+        "alarms": alarms,
+        "requests": requests,
         "people": states,
         "accounts": counts["accounts"],
         "certifications": counts["certification"],
@@ -64,7 +72,8 @@ def _needs_attention(trust: dict[str, Any]) -> bool:
     """A quarantined file that came again in order, under the same name, needs nobody's attention any more."""
     complete = {file["name"] for file in trust["files"] if file["status"] == "complete"}
     return bool(trust["dead_letters"]) or any(
-        file["status"] != "complete" and not (file["status"] == "quarantined" and file["name"] in complete)
+        file["status"] not in ("complete", "discarded")
+        and not (file["status"] == "quarantined" and file["name"] in complete)
         for file in trust["files"]
     )
 
@@ -76,10 +85,14 @@ def show(report: dict[str, Any], screen: Console) -> None:
         screen.print(_files_table(trust))
         screen.print(_state_table(trust))
         for file in trust["files"]:
-            if file["status"] != "complete":
+            if file["status"] not in ("complete", "discarded"):
                 screen.print(f"  {file['name']}: {file['status']}, {file['code']}: {file['reason']}", style="yellow")
             for reason, number in file["reasons"].items():
                 screen.print(f"  {file['name']}: {number} {reason}", style="cyan")
+        for alarm in trust["alarms"]:
+            screen.print(f"  file calendar: {alarm['kind']}, {alarm['subject']}", style="yellow")
+        if trust["absent"]:
+            screen.print(f"  {len(trust['absent'])} people were left out of a full file", style="yellow")
         for letter in trust["dead_letter_list"][:10]:
             where = f"{letter['file']} line {letter['line']}"
             screen.print(

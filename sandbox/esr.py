@@ -1,4 +1,5 @@
-"""An invented ESR for one trust: it sends people and competences and answers the completions it is sent.
+"""An invented ESR for one trust: it sends people and competences, answers the completions it is sent, and reads what
+is said of its own files.
 
 Everything it knows lies in one sqlite file. Each call is one transaction, and a file is noted in that transaction
 before it is written, so a killed process loses nothing and says nothing twice. The same seed gives the same files.
@@ -14,19 +15,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sandbox import database, esr_inbox, esr_trust
-from sandbox.esr_format import (
-    END_OF_TIME,
-    NEVER,
-    FileName,
-    compose,
-    day_text,
-    line,
-    midnight,
-    moment_text,
-    parse_name,
-)
-from sandbox.esr_ledger import SCHEMA, Ledger, Values
-from sandbox.esr_mail import Answer, Mail
+from sandbox.esr_format import NEVER, FileName, compose, day_text, line, midnight, moment_text, parse_name
+from sandbox.esr_ledger import SCHEMA, Ledger
+from sandbox.esr_mail import Mail
+from sandbox.esr_returns import Returns
+from sandbox.esr_truth import Truth
 from shared.errors import ConfigurationError, FileRefusedError
 
 LONDON: Final = ZoneInfo("Europe/London")
@@ -44,6 +37,7 @@ class _Books:
 
     ledger: Ledger
     mail: Mail
+    returns: Returns
 
 
 class SandboxEsr:
@@ -70,13 +64,27 @@ class SandboxEsr:
         with self._open() as books:
             path = books.mail.file_of("CSF", day)
             if path is None:
-                _check_window(books.ledger, day, least_days=0)
-                records = books.ledger.lines(_FULL, changed_only=False)
-                name = self._feed_name(books.ledger, "CSF", day)
-                path = _queue_feed(books, folder, name, NEVER, records)
-                books.ledger.mark_sent(everything=True)
+                _check_window(books, day, least_days=0)
+                path = self._full(books, folder, day)
         self._deliver()
         return path
+
+    def write_requested(self, folder: Path, now: datetime) -> list[Path]:
+        """Write the full files that were asked for and whose moment has come by ``now``; without a zone UK time.
+
+        Each shows the trust as it stands at the midnight that was asked for, so the day before it is lived first, if
+        no changes file has done so; the next changes file begins there. Call it on that morning instead of
+        ``write_changes``, or after it.
+        """
+        local = now.astimezone(LONDON) if now.tzinfo else now
+        with self._open() as books:
+            paths = []
+            for day in books.returns.requested(local.date()):
+                self._live_up_to(books.ledger, day)
+                paths.append(self._full(books, folder, day))
+                books.returns.fulfil(day, paths[-1].name)
+        self._deliver()
+        return paths
 
     def write_changes(self, folder: Path, day: date, *, with_faults: bool = True) -> Path:
         """Live the day before ``day``, then write what changed (CSC) since the last file up to 00:00 of ``day``.
@@ -87,10 +95,9 @@ class SandboxEsr:
         with self._open() as books:
             path = books.mail.file_of("CSC", day)
             if path is None:
-                previous = _check_window(books.ledger, day, least_days=1)
+                previous = _check_window(books, day, least_days=1)
                 yesterday = day - timedelta(days=1)
-                books.ledger.release_held()
-                esr_trust.TrustDay(books.ledger, self._vpd, self._seed, yesterday).live()
+                self._live(books.ledger, yesterday)
                 records = books.ledger.lines(_FULL, changed_only=True)
                 if with_faults:
                     records.append(line("CMA", esr_trust.impossible_record(books.ledger, self._vpd, yesterday)))
@@ -103,12 +110,14 @@ class SandboxEsr:
     def answer(self, to_esr: Path, from_esr: Path, now: datetime) -> list[Path]:
         """Answer every completion file (CMP) in ``to_esr`` that has not been answered, in date and number order.
 
-        A name that was answered before and comes again, after it had gone or with other bytes, is a duplicate.
-        ``now`` without a zone is UK local time. Returns the confirmations (CMC) written to ``from_esr``.
+        Confirmations (CTC) and requests (CSR) that lie there are read first and remembered: see ``truth``. A name that
+        was answered before and comes again, after it had gone or with other bytes, is a duplicate. ``now`` without a
+        zone is UK local time. Returns the confirmations (CMC) written to ``from_esr``.
         """
         local = now.astimezone(LONDON) if now.tzinfo else now
         inbox = sorted(filter(_looks_like_completions, to_esr.glob("*")), key=_order)
         with self._open() as books:
+            books.returns.take(to_esr, self._vpd, local.replace(tzinfo=None), _sent_up_to(books.ledger))
             books.mail.see_inbox(one.name for one in inbox)
             paths = [path for one in inbox if (path := self._answer_one(books, one, from_esr, local))]
         self._deliver()
@@ -139,11 +148,27 @@ class SandboxEsr:
     @contextmanager
     def _open(self) -> Iterator[_Books]:
         with database.transaction(self._state) as connection:
-            yield _Books(Ledger(connection), Mail(connection))
+            yield _Books(Ledger(connection), Mail(connection), Returns(connection))
 
     def _deliver(self) -> None:
         with self._open() as books:
             books.mail.deliver()
+
+    def _full(self, books: _Books, folder: Path, day: date) -> Path:
+        records = books.ledger.lines(_FULL, changed_only=False)
+        path = _queue_feed(books, folder, self._feed_name(books.ledger, "CSF", day), NEVER, records)
+        books.ledger.mark_sent(everything=True)
+        return path
+
+    def _live_up_to(self, ledger: Ledger, day: date) -> None:
+        """Let the day before ``day`` happen, unless it has; nothing happens in a trust that was not invented here."""
+        last = _sent_up_to(ledger)
+        if last is not None and last < day and ledger.setting("populated") is not None:
+            self._live(ledger, day - timedelta(days=1))
+
+    def _live(self, ledger: Ledger, today: date) -> None:
+        ledger.release_held()
+        esr_trust.TrustDay(ledger, self._vpd, self._seed, today).live()
 
     def _feed_name(self, ledger: Ledger, kind: str, day: date) -> FileName:
         return FileName(self._vpd, kind, day, ledger.number("feed file"))
@@ -179,76 +204,28 @@ class SandboxEsr:
 def _queue_feed(books: _Books, folder: Path, name: FileName, previous: str, records: list[str]) -> Path:
     """Note a feed file to be written; the end of its window is where the next one begins."""
     books.ledger.set(_SENT_UP_TO, name.day.isoformat())
+    books.returns.note_sent(str(name), records)
     created = moment_text(datetime.combine(name.day, _CREATED))
     content = compose(name, created=created, previous=previous, current=midnight(name.day), records=records)
     return books.mail.queue_file(name, folder, content)
 
 
-def _check_window(ledger: Ledger, day: date, least_days: int) -> date:
-    """Return the end of the last window; a changes file needs one to go on from, and time goes forward."""
+def _sent_up_to(ledger: Ledger) -> date | None:
     text = ledger.setting(_SENT_UP_TO)
-    if text is None and least_days:
+    return date.fromisoformat(text) if text else None
+
+
+def _check_window(books: _Books, day: date, least_days: int) -> date:
+    """Return the end of the last window; a changes file needs one to go on from, and time goes forward."""
+    last = _sent_up_to(books.ledger)
+    if last is None and least_days:
         raise ConfigurationError("A changes file follows a full file; write the full file first.")
-    previous = date.fromisoformat(text) if text else day
+    if asked := books.returns.requested(day - timedelta(days=1)):
+        raise ConfigurationError(f"A full file as at {asked[0]} was asked for; write it first (write_requested).")
+    previous = last or day
     if (day - previous).days < least_days:
         raise ConfigurationError(f"The last file went up to {previous}; choose a day after it, not {day}.")
     return previous
-
-
-class Truth:
-    """What the sandbox's ESR really holds. Reads only; every call sees the latest state."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-
-    def people(self, state: str | None = None) -> list[str]:
-        """Return person ids in a state: interviewed, applicant, employee, withdrawn, left; without one, all."""
-        with self._ledger() as ledger:
-            states = [state] if state else ["interviewed", "applicant", "employee", "withdrawn", "left"]
-            return sorted(person_id for one in states for person_id in ledger.people(one))
-
-    def person(self, person_id: str) -> Values:
-        """Return the columns of a person's latest slice; raises KeyError for an unknown person."""
-        with self._ledger() as ledger:
-            found = ledger.latest("PRA", person_id)
-        if found is None:
-            raise KeyError(person_id)
-        return found
-
-    def assignments(self, person_id: str) -> list[Values]:
-        """Return all slices of a person's assignments, in key and date order."""
-        with self._ledger() as ledger:
-            return ledger.of_person("ASA", person_id)
-
-    def current_assignments(self, person_id: str) -> list[Values]:
-        """Return the open-ended slice of each assignment of a person."""
-        return [one for one in self.assignments(person_id) if one["effective_end"] == END_OF_TIME]
-
-    def achievements(self, person_id: str) -> list[Values]:
-        """Return the competences a person holds, in the order they were entered."""
-        with self._ledger() as ledger:
-            return ledger.of_person("CMA", person_id)
-
-    def competences(self) -> dict[str, str]:
-        """Return competence names by id."""
-        with self._ledger() as ledger:
-            return {one["competence_id"]: one["competence_name"] for one in ledger.all("CDA")}
-
-    def answers(self, lms_reference: str) -> list[Answer]:
-        """Return everything ESR ever said of a completion reference, oldest first."""
-        with database.transaction(self._state) as connection:
-            return Mail(connection).answers(lms_reference)
-
-    def loaded(self, lms_reference: str) -> str | None:
-        """Return the element id under which a completion is held because of this reference, None when it is not."""
-        with self._ledger() as ledger:
-            reference = ledger.reference(lms_reference)
-        return reference.element_id if reference and reference.loaded else None
-
-    @contextmanager
-    def _ledger(self) -> Iterator[Ledger]:
-        with database.transaction(self._state) as connection:
-            yield Ledger(connection)
 
 
 def _looks_like_completions(path: Path) -> bool:

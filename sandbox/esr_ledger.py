@@ -36,7 +36,16 @@ create table if not exists reference (lms_reference text primary key, person_id 
     element_id text not null, claim text not null, loaded integer not null) without rowid;
 create table if not exists answer (confirmation text not null, position integer not null, lms_reference text not null,
     status text not null, code text not null, person_id text not null, element_id text not null,
-    primary key (confirmation, position)) without rowid
+    primary key (confirmation, position)) without rowid;
+create table if not exists sent (name text primary key, body blob not null);
+create table if not exists heard (name text not null, digest text not null, primary key (name, digest)) without rowid;
+create table if not exists confirmed (confirmation text not null, file text not null, status text not null,
+    records_read integer not null, records_success integer not null, records_warning integer not null,
+    records_failed integer not null);
+create table if not exists refused (file text not null, position integer not null, code text not null,
+    primary key (file, position)) without rowid;
+create table if not exists request (day text primary key, file text not null) without rowid;
+create table if not exists complaint (file text not null, text text not null)
 """
 
 #: Where each record type keeps its key and, when it is effective-dated, the start of its slice.
@@ -61,6 +70,12 @@ _FIRST_NUMBERS: Final = {
 }
 
 Values = dict[str, str]
+
+
+def key_column(kind: str) -> str:
+    """Return the column that holds the key of a record type, empty for a type that is no record of a feed file."""
+    deleted = next((added for added, delete in _DELETES.items() if delete == kind), kind)
+    return _KEYS[deleted][0] if deleted in _KEYS else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ class Mail:
         )
         return folder / str(name)
 
+    def is_ours(self, name: str) -> bool:
+        """Tell whether this ESR made a file of this name."""
+        return self._db.execute("select 1 from outgoing where name = ?", (name,)).fetchone() is not None
+
     def file_of(self, kind: str, day: date) -> Path | None:
         """Return the file of a kind made for a day, None when there is none yet."""
         row = self._db.execute(

@@ -1,6 +1,7 @@
 """A sandbox ESR that goes on: it looks at a trust's folders again and again and answers what it finds.
 
-It also takes in feed files that somebody else put into ``from-esr``: what a real ESR sends it holds, so it must be able
+Confirmations and requests it reads too: a full file is written once the moment has come that was asked for. It also
+takes in feed files that somebody else put into ``from-esr``: what a real ESR sends it holds, so it must be able
 to judge completions of those people. An ESR that invented its own trust takes in nothing.
 """
 
@@ -13,6 +14,8 @@ from sandbox import database
 from sandbox.esr import SandboxEsr
 from sandbox.esr_format import LAYOUTS, FileName, lines_of, parse_name, split, values_of
 from sandbox.esr_ledger import SENT, Ledger
+from sandbox.esr_mail import Mail
+from sandbox.esr_returns import Returns
 from shared.clock import Clock, SystemClock
 
 _FEEDS: Final = ("CSF", "CSC")
@@ -43,6 +46,7 @@ def watch(
     while True:
         yield from (f"took in {name}" for name in take_in(state, vpd, from_esr))
         yield from (f"wrote {path.name}" for path in esr.answer(to_esr, from_esr, clock.now()))
+        yield from (f"wrote {path.name}" for path in esr.write_requested(from_esr, clock.now()))
         done += 1
         if done == rounds:
             return
@@ -61,10 +65,12 @@ def take_in(state: Path, vpd: str, from_esr: Path) -> list[str]:
         ledger = Ledger(connection)
         if ledger.setting("populated") is not None:
             return []
-        return [str(name) for name in feeds if _load(ledger, from_esr, name)]
+        mail, returns = Mail(connection), Returns(connection)
+        foreign = (name for name in feeds if not mail.is_ours(str(name)))
+        return [str(name) for name in foreign if _load(ledger, returns, from_esr, name)]
 
 
-def _load(ledger: Ledger, folder: Path, name: FileName) -> bool:
+def _load(ledger: Ledger, returns: Returns, folder: Path, name: FileName) -> bool:
     noted = f"taken in {name}"
     if ledger.setting(noted) is not None:
         return False
@@ -82,5 +88,6 @@ def _load(ledger: Ledger, folder: Path, name: FileName) -> bool:
     ledger.set("counter:feed file", str(name.sequence))
     ledger.set("feed window end", name.day.isoformat())
     ledger.mark_sent(everything=True)
+    returns.note_sent(str(name), lines[1:-1])
     ledger.set(noted, name.day.isoformat())
     return True

@@ -23,13 +23,17 @@ class Code(StrEnum):
 
 
 class LmsCode(Code):
-    """What can be wrong with a completion file of the LMS, or with one of its rows."""
+    """What can be wrong with a completion file or a request of the LMS, or with one completion."""
 
-    L001 = ("L001", "the file is not UTF-8 text", "Set the export's encoding to UTF-8 and export again.")
+    L001 = (
+        "L001",
+        "the file is not text in the profile's encoding",
+        "Set the export's encoding to the profile's (UTF-8 unless it says otherwise) and export again.",
+    )
     L002 = (
         "L002",
-        "the header row does not hold exactly the columns of the profile",
-        "Compare the export's columns with docs/cli.md and export again.",
+        "the header row does not hold the columns of the profile",
+        "Compare the export's columns with the profile (docs/lms-files.md); change the one or the other.",
     )
     L003 = (
         "L003",
@@ -41,6 +45,11 @@ class LmsCode(Code):
         "a quoted value is not closed, or a value is too long; the file may be cut short",
         "Fetch the file again; if it stays so, look at the row that is named.",
     )
+    L005 = (
+        "L005",
+        "the request is not a JSON object with a list of 1 to 5000 completions",
+        "Compare the request with docs/lms-files.md.",
+    )
     L101 = ("L101", "a mandatory column is empty", "Fill the column in the LMS, or edit the record and replay it.")
     L102 = (
         "L102",
@@ -49,8 +58,23 @@ class LmsCode(Code):
     )
     L103 = (
         "L103",
-        "a column does not hold a date or time in ISO 8601 form",
+        "not a date or time in a form of the profile",
         "Correct the value (a date as 2026-03-03, a time as 2026-03-03T14:22:10+00:00) and replay the record.",
+    )
+    L104 = (
+        "L104",
+        "a value is longer than 255 characters",
+        "Shorten the value in the LMS, or edit the record and replay it.",
+    )
+    L105 = (
+        "L105",
+        "a field is not known, is not text, or contradicts another",
+        "Give each field of docs/lms-files.md as text, and one of user_idnumber and person_id; then send again.",
+    )
+    L106 = (
+        "L106",
+        "the same reference stands twice in the request with different content",
+        "Find out in the LMS which of the two is right, and send the other under its own reference or not at all.",
     )
 
 

@@ -12,9 +12,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from shared.errors import ConfigurationError
+from shared.transport.settings import Connection
 
 Vpd = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,4}$")]
 """Virtual Private Database number of an employer: three digits in Generic Outbound files, up to four elsewhere."""
+
+
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class _Section(BaseModel):
@@ -30,6 +38,10 @@ class LmsSettings(_Section):
     token_file: Path | None = None
     batch: int = Field(default=200, ge=1, le=200)
     """Operations sent in one call; the sandbox takes no more than 200."""
+    connection: Connection = Connection()
+    """Where completion files are collected from, and files of driver ``files`` delivered to."""
+    completions_profile: str = "esrbridge-completions"
+    """The form of its completion files: a built-in profile, or the path of one relative to ``bridge.yaml``."""
 
     @model_validator(mode="after")
     def _sandbox_needs_an_address(self) -> Self:
@@ -66,10 +78,27 @@ class AccountPolicy(_Section):
 class CompletionPolicy(_Section):
     """When completions leave for ESR."""
 
-    cut_off: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "18:00"
+    cut_off: TimeOfDay = "18:00"
     """Local time at which the day's completion file is written."""
     first_sequence: int = Field(default=1, ge=1)
     """Number of the first completion file, where a trust moves over from another interface."""
+
+
+class FileCalendar(_Section):
+    """When ESR's files are expected, and how many."""
+
+    days: tuple[Weekday, ...] = WEEKDAYS
+    """Days that have a file of their own; by default all seven, as Generic Outbound sends them."""
+    earliest: TimeOfDay = "00:00"
+    """Local time of the file's day before which it is early."""
+    latest: TimeOfDay = "10:00"
+    """Local time of the file's day after which it is late."""
+    silent_after_days: int = Field(default=3, ge=1)
+    """Days without any file after which the feed counts as silent."""
+    full_files_a_week: int = Field(default=3, ge=0)
+    """More full files in seven days wait for an operator; 0: any number."""
+    absent_percent: float = Field(default=5.0, ge=0, le=100)
+    """A full file that leaves out a larger share of the people held waits for an operator."""
 
 
 class TrustConfig(_Section):
@@ -79,10 +108,15 @@ class TrustConfig(_Section):
     name: str = ""
     profile: str = "esr-cstf"
     """A built-in profile, or the path of a profile file relative to ``bridge.yaml``."""
+    esr: Connection = Connection()
+    """Where ESR's files are collected from, and files for ESR delivered to."""
     lms: LmsSettings = LmsSettings()
     mappings: tuple[Mapping, ...] = ()
     accounts: AccountPolicy = AccountPolicy()
     completions: CompletionPolicy = CompletionPolicy()
+    calendar: FileCalendar = FileCalendar()
+    archive_days: int = Field(default=400, ge=1)
+    """How long raw files are kept; their names and checksums are kept for ever."""
 
     @model_validator(mode="after")
     def _each_competence_once(self) -> Self:
@@ -157,7 +191,10 @@ def _beside(folder: Path, config: BridgeConfig) -> BridgeConfig:
         lms = trust.lms
         if lms.token_file is not None:
             lms = lms.model_copy(update={"token_file": folder / lms.token_file})
-        trusts.append(trust.model_copy(update={"profile": profile, "lms": lms}))
+        if lms.completions_profile.endswith((".yaml", ".yml")):
+            lms = lms.model_copy(update={"completions_profile": str(folder / lms.completions_profile)})
+        lms = lms.model_copy(update={"connection": lms.connection.beside(folder)})
+        trusts.append(trust.model_copy(update={"profile": profile, "lms": lms, "esr": trust.esr.beside(folder)}))
     return config.model_copy(update={"trusts": tuple(trusts)})
 
 

@@ -61,6 +61,45 @@ class LmsUnavailableError(TransientError):
     code = "LMS_UNAVAILABLE"
 
 
+class TransportUnavailableError(TransientError):
+    """The server of a connection did not answer in time, broke off, or could not take or give a file just now."""
+
+    code = "TRANSPORT_UNAVAILABLE"
+
+
+class StorageUnavailableError(TransientError):
+    """A file cannot be written or read on this machine: its disk is full, away, or does not let us."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+
+class TransportRefusedError(BridgeError):
+    """The server of a connection does not let us in. It is asked again after a long while only, lest it lock us out."""
+
+    code = "TRANSPORT_REFUSED"
+
+
+class TransportUntrustedError(TransportRefusedError):
+    """Whoever answers has not the host key or certificate that was agreed: nothing was sent to it, no password either.
+
+    It is asked again after a long while only.
+    """
+
+    code = "TRANSPORT_UNTRUSTED"
+
+
+class TransportFolderError(BridgeError):
+    """A folder or file of a connection is not there, or our login may not do there what the connection asks for."""
+
+    code = "TRANSPORT_FOLDER"
+
+
+class TransportConflictError(BridgeError):
+    """The server holds another file under the name of one that is to be delivered. It is not written over."""
+
+    code = "TRANSPORT_CONFLICT"
+
+
 class UnroutableError(BridgeError):
     """A message had no queue to go to: the topology on the broker is not the one this release declares."""
 

@@ -235,8 +235,74 @@ class FileCompleted(FileEvent, frozen=True, kw_only=True):
     records: int
 
 
+class FileRepeated(FileEvent, frozen=True, kw_only=True):
+    """The same file came again, byte for byte; it is ignored (F007)."""
+
+
+class FileConfirmed(FileEvent, frozen=True, kw_only=True):
+    """The sender is told what became of a file; ``status`` is what the confirmation says of it."""
+
+    confirmation: str
+
+
+class FullFilesSurplus(FileEvent, frozen=True, kw_only=True):
+    """More full files came than were agreed; this one is held (F017)."""
+
+
+class FileLate(FileEvent, frozen=True, kw_only=True):
+    """The file of a day is not there although it is due. ``cause`` names the last file that came."""
+
+    day: str
+
+
+class FileEarly(FileEvent, frozen=True, kw_only=True):
+    """A file came before its day or its hour; it is taken all the same."""
+
+
+class FeedSilent(FileEvent, frozen=True, kw_only=True):
+    """No file has come from ESR for days. ``cause`` names the last file that came."""
+
+    days: int
+
+
+class PeopleAbsent(FileEvent, frozen=True, kw_only=True):
+    """A full file leaves out people whom earlier files brought. Nobody is deleted for it."""
+
+    absent: int
+    """People left out now who were not left out before."""
+
+
+class SnapshotRequested(FileEvent, frozen=True, kw_only=True):
+    """ESR is asked for a full file that shows the moment ``as_at`` (UK local time)."""
+
+    as_at: str
+
+
+class ArchivePurged(Event, frozen=True, kw_only=True):
+    """Raw files were removed from the archive at the end of their retention."""
+
+    files: int
+    size: int
+    """Bytes."""
+
+
 _PUBLISHED: Final = {
-    "ingest": (FileReceived, FileQuarantined, FileHeld, FileSplit, FileCompleted),
+    "ingest": (
+        FileReceived,
+        FileRepeated,
+        FileQuarantined,
+        FileHeld,
+        FullFilesSurplus,
+        FileSplit,
+        FileCompleted,
+        FileConfirmed,
+        FileLate,
+        FileEarly,
+        FeedSilent,
+        PeopleAbsent,
+        SnapshotRequested,
+        ArchivePurged,
+    ),
     "people": (
         ApplicantOffered,
         ApplicantWithdrawn,

@@ -1,6 +1,6 @@
 """The message by which the owner of lines tells everyone else of their fates."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -8,17 +8,21 @@ import msgspec
 from shared.accounting import LineFate, from_ranges, to_ranges
 
 
-class Outcomes(msgspec.Struct, frozen=True):
-    """Fates of lines of one file, as ``(first line, last line, fate, revision)``."""
+class Outcomes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Fates of lines of one file, as ``(first line, last line, fate, revision)``.
+
+    ``codes`` says of dead-lettered lines why: ``(line, code)``.
+    """
 
     vpd: str
     file: str
     ranges: list[tuple[int, int, int, int]]
+    codes: list[tuple[int, str]] = []
 
     @classmethod
-    def of(cls, vpd: str, file: str, fates: Sequence[LineFate]) -> "Outcomes":
-        """Fold line fates into one message body."""
-        return cls(vpd, file, to_ranges(fates))
+    def of(cls, vpd: str, file: str, fates: Sequence[LineFate], codes: Mapping[int, str] | None = None) -> "Outcomes":
+        """Fold line fates into one message body, with the codes of those lines that have one."""
+        return cls(vpd, file, to_ranges(fates), sorted((codes or {}).items()))
 
     def fates(self) -> Iterator[LineFate]:
         """Unfold the fates. Raises ValueError for a fate unknown to this release."""

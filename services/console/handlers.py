@@ -56,7 +56,8 @@ class ConsoleHandlers:
 
 
 def _fate_in_place_of_the_owner(letter: Message, timestamp: int) -> Message:
-    said = outcomes.Outcomes.of(letter.vpd, letter.file, [LineFate(letter.line, Fate.DEAD_LETTERED, 0)])
+    fate = LineFate(letter.line, Fate.DEAD_LETTERED, 0)
+    said = outcomes.Outcomes.of(letter.vpd, letter.file, [fate], {letter.line: letter.code})
     return Message(
         exchange=OUTCOMES,
         type="console.outcomes",

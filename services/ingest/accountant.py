@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from services.ingest import store
+from services.ingest.answers_store import keep_codes
 from shared import events, outcomes
 from shared.accounting import Fate, LineFate
 from shared.codes import MessageCode
@@ -30,15 +31,18 @@ class Accountant:
     async def on_outcomes(self, messages: Sequence[Message]) -> None:
         """Take over fates; a file whose last record got its fate is complete."""
         said: list[tuple[FileKey, LineFate]] = []
+        codes: list[tuple[str, str, int, str]] = []
         async with self._work.unit() as unit:
             for message in messages:
                 try:
                     found = outcomes.decode(message.body)
                     said += [((found.vpd, found.file), fate) for fate in found.fates()]
+                    codes += [(found.vpd, found.file, line, code) for line, code in found.codes]
                 except (msgspec.DecodeError, ValueError):
                     unit.put_aside(
                         message, QUEUE, RecordError(MessageCode.R901, "the message holds no fates this release knows")
                     )
+            await keep_codes(unit.connection, codes)
             await account(unit, self._work, said, sorted({file for file, _ in said}))
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.ingest.source import Checked, Line, Place
+from services.ingest.esr_people import people_of
+from services.ingest.source import Checked, Line, Mention, Place
 from shared.accounting import Fate
 from shared.errors import FileRefusedError
 from shared.esr.profile import Profile
@@ -30,13 +31,12 @@ class EsrFiles:
     def check(self, path: Path, name: str, vpd: str) -> Checked:
         """Check the structure of the whole file."""
         found = check_structure(path, self._profile, name=name, vpd=vpd, flow="esr_to_lms")
-        if found.name is None:
+        if found.name is None or found.kind is None:
             return Checked("", "", "", 0, 0, 0, found.faults)
-        kind = self._profile.kinds[found.name.kind]
         return Checked(
-            stream=kind.counter,
-            kind=kind.code,
-            mode=kind.mode,
+            stream=found.kind.counter,
+            kind=found.kind.code,
+            mode=found.kind.mode,
             number=found.name.number,
             seq=found.name.seq,
             records=found.data_records,
@@ -44,6 +44,11 @@ class EsrFiles:
             previous_run=found.header.previous_run if found.header else None,
             current_run=found.header.current_run if found.header else None,
         )
+
+    def people(self, path: Path, name: str) -> Iterator[Mention]:
+        """Yield the people of whom the person records speak; a file of another kind has none."""
+        del name
+        return people_of(path, self._profile)
 
     def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:
         """Yield data records; warnings are not faults."""
@@ -53,7 +58,7 @@ class EsrFiles:
                 line=record.line,
                 type=record.routing,
                 fields=record.fields,
-                after=Place(record.end_offset, record.line, record.position),
+                after=Place(*record.after),
                 faults=tuple(fault for fault in record.faults if not fault.warning),
                 ignored=_ignored(record),
                 warned=any(fault.warning for fault in record.faults),

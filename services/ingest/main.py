@@ -2,14 +2,22 @@
 
 from services.ingest import accountant, splitter
 from services.ingest.accountant import Accountant
+from services.ingest.answers import Answers
 from services.ingest.api import make_router
+from services.ingest.archive import Archive, Purge
+from services.ingest.collect import JOB, Collector
+from services.ingest.completions_api import add_completion_routes
 from services.ingest.door import Door
 from services.ingest.esr_files import EsrFiles
+from services.ingest.judge import Judge, policy_of
 from services.ingest.lms_files import LmsFiles
+from services.ingest.requests import Requests
 from services.ingest.source import Source
+from services.ingest.watch import Watch
 from shared.component import Component, Context, Job
-from shared.esr.profile import load_profile
+from shared.lms_csv import load_lms_profile
 from shared.messaging.consumer import Consumer
+from shared.profiles import load_profiles
 from shared.runtime import serve
 
 NAME = "ingest"
@@ -17,13 +25,23 @@ NAME = "ingest"
 
 def build(context: Context) -> Component:
     """Put the service together."""
+    work, trusts = context.work, context.config.trusts
+    archive = Archive(context.archive)
+    profiles = load_profiles(trusts)
     sources: dict[tuple[str, str], Source] = {}
-    for trust in context.config.trusts:
-        sources[trust.vpd, "esr"] = EsrFiles(load_profile(trust.profile))
-        sources[trust.vpd, "lms"] = LmsFiles()
-    door = Door(context.work, sources, context.files, context.archive, context.settle_seconds)
-    split = splitter.Splitter(context.work, context.broker, sources, door.archived, context.claim_seconds)
-    accounts = Accountant(context.work)
+    for trust in trusts:
+        sources[trust.vpd, "esr"] = EsrFiles(profiles[trust.vpd])
+        sources[trust.vpd, "lms"] = LmsFiles(load_lms_profile(trust.lms.completions_profile), trust.vpd)
+    collector = Collector(work, context.config, context.files, context.settle_seconds)
+    door = Door(work, sources, context.files, archive, context.settle_seconds)
+    requests = Requests(work, profiles, context.files)
+    policies = {trust.vpd: policy_of(trust.calendar, profiles[trust.vpd]) for trust in trusts}
+    judge = Judge(work, sources, policies, archive.path, requests.on_break)
+    split = splitter.Splitter(work, context.broker, sources, archive.path, context.claim_seconds)
+    accounts = Accountant(work)
+    answers = Answers(work, profiles, context.files, archive.path)
+    router = make_router(context.reader, work, requests, archive.path)
+    add_completion_routes(router, context, archive.path)
 
     async def start_over() -> int:
         await split.start_over()
@@ -31,11 +49,20 @@ def build(context: Context) -> Component:
 
     return Component(
         name=NAME,
-        work=context.work,
-        consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, context.work.give_up),),
-        jobs=(Job("door", door.run), Job("split", split.run)),
+        work=work,
+        consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, work.give_up),),
+        jobs=(
+            Job(JOB, collector.run),
+            Job("door", door.run),
+            Job("judge", judge.run),
+            Job("split", split.run),
+            Job("answers", answers.run),
+            Job("requests", requests.deliver),
+            Job("calendar", Watch(work, trusts, lambda: door.taken).run),
+            Job("purge", Purge(work, trusts, archive).run),
+        ),
         on_demand=(Job("start-over", start_over),),
-        router=make_router(context.reader, context.work.ledger),
+        router=router,
     )
 
 

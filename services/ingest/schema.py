@@ -13,8 +13,10 @@ METADATA: Final = MetaData(schema=SCHEMA)
 OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
 
-UNANSWERED: Final = "status IN ('complete', 'quarantined', 'refused', 'discarded') AND answers <= repeats"
-"""SQL condition: the sender has not been told yet what became of each delivery of a file."""
+UNANSWERED: Final = (
+    "(status IN ('complete', 'quarantined', 'refused', 'discarded') AND NOT answered) OR repeats_answered < repeats"
+)
+"""SQL condition: the sender of a file has not been told yet what became of it."""
 
 FILES: Final = Table(
     "files",
@@ -48,7 +50,20 @@ FILES: Final = Table(
     Column("completed_at", DateTime(timezone=True)),
     Column("warnings", BigInteger, nullable=False, server_default="0", comment="records sent on with a warning"),
     Column("released", Boolean, nullable=False, server_default=text("false"), comment="an operator let it in"),
-    Column("answers", Integer, nullable=False, server_default="0", comment="confirmations written for it"),
+    Column(
+        "answered",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="its sender was told what became of it",
+    ),
+    Column(
+        "repeats_answered",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="times its sender was told that it came again",
+    ),
     Column("purged_at", DateTime(timezone=True), comment="its bytes were removed from the archive"),
     Index("files_by_stream", "vpd", "stream", "number"),
     Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
@@ -145,3 +160,16 @@ ALARMS: Final = Table(
     Column("subject", Text, primary_key=True, comment="the day or the file it is about"),
     Column("raised_at", DateTime(timezone=True), nullable=False),
 )
+
+COLLECTED: Final = Table(
+    "collected",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("folder", Text, primary_key=True, comment="esr or lms, and the folder on the other side"),
+    Column("name", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("mtime_ns", BigInteger, primary_key=True, comment="as the other side lists it"),
+    Column("sha256", Text, nullable=False),
+    Column("collected_at", DateTime(timezone=True), nullable=False),
+)
+"""Files fetched from other sides, remembered for ever."""

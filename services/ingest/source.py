@@ -50,6 +50,14 @@ class Line:
     warned: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A person of whom a record speaks. ``gone``: it says to delete them."""
+
+    person_id: str
+    gone: bool
+
+
 class Source(Protocol):
     """A file format."""
 
@@ -61,6 +69,10 @@ class Source(Protocol):
 
     def check(self, path: Path, name: str, vpd: str) -> Checked:
         """Read the whole file once in bounded memory. Never raises for bad content; OSError goes through."""
+        ...
+
+    def people(self, path: Path, name: str) -> Iterator[Mention]:
+        """Yield the people of whom the person records of a sound file speak, in file order."""
         ...
 
     def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:

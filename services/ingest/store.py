@@ -32,8 +32,12 @@ class Arrival:
     mtime_ns: int
 
 
-async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -> str:
-    """Note an arrival; return ``new``, ``known`` (seen before in this place) or ``again`` (the same bytes anew)."""
+NEW: Final = 0
+KNOWN: Final = -1
+
+
+async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -> int:
+    """Note an arrival; return NEW, KNOWN (seen before in this place) or how often the same bytes have come again."""
     row = insert(FILES).values(
         vpd=arrival.vpd,
         name=arrival.name,
@@ -46,13 +50,27 @@ async def add(connection: AsyncConnection, arrival: Arrival, moment: datetime) -
     )
     added = await connection.execute(row.on_conflict_do_nothing().returning(FILES.c.name))
     if added.first() is not None:
-        return "new"
-    repeated = await connection.execute(
+        return NEW
+    repeated = await connection.scalar(
         update(FILES)
         .where(is_arrival(arrival.vpd, arrival.name, arrival.sha256), FILES.c.mtime_ns < arrival.mtime_ns)
-        .values(repeats=FILES.c.repeats + 1, mtime_ns=arrival.mtime_ns)
+        .values(repeats=FILES.c.repeats + 1, mtime_ns=arrival.mtime_ns, purged_at=None)
+        .returning(FILES.c.repeats)
     )
-    return "again" if repeated.rowcount else "known"
+    return repeated or KNOWN
+
+
+async def known(
+    connection: AsyncConnection, vpd: str, places: Sequence[tuple[str, int, int]]
+) -> set[tuple[str, int, int]]:
+    """Return which of these (name, size, time of change) were taken before: names are remembered for ever."""
+    columns = {
+        "vpd": vpd,
+        "name": [name for name, _, _ in places],
+        "size": [size for _, size, _ in places],
+        "mtime": [mtime for _, _, mtime in places],
+    }
+    return {(row.name, row.size, row.mtime_ns) for row in await connection.execute(_KNOWN, columns)}
 
 
 async def unchecked(connection: AsyncConnection, vpds: Sequence[str]) -> Sequence[AnyRow]:
@@ -102,14 +120,30 @@ async def streams_with_waiting(connection: AsyncConnection) -> list[tuple[str, s
     return [(row.vpd, row.stream) for row in await connection.execute(query.order_by(FILES.c.vpd, FILES.c.stream))]
 
 
+RECENT: Final = 100
+"""Files of a stream, back from the newest, that may still bear on the order: far more than a week brings."""
+
+
 async def of_stream(connection: AsyncConnection, vpd: str, stream: str) -> list[File]:
-    """Return a stream's files as far as order is concerned: those waiting, and those accepted."""
-    query = select(FILES).where(FILES.c.vpd == vpd, FILES.c.stream == stream)
+    """Return a stream's files as far as order is concerned: those waiting, accepted, or passed over by an operator.
+
+    Of those that are settled only the recent ones, and older ones whose name a waiting file bears.
+    """
+    rows = await connection.execute(_OF_STREAM, {"vpd": vpd, "stream": stream, "recent": RECENT})
     return [
         File(
-            row.name, row.sha256, row.number, row.seq, row.mode, row.status, row.code, row.previous_run, row.current_run
+            name=row.name,
+            sha256=row.sha256,
+            number=row.number,
+            seq=row.seq,
+            mode=row.mode,
+            status=row.status,
+            code=row.code,
+            previous_run=row.previous_run,
+            current_run=row.current_run,
+            released=row.released,
         )
-        for row in await connection.execute(query.where(FILES.c.status.not_in(("quarantined", "refused", "received"))))
+        for row in rows
     ]
 
 
@@ -172,6 +206,8 @@ def describe(row: AnyRow) -> dict[str, Any]:
         "accounted": accounted,
         "reasons": reasons,
         "adds_up": row.status == "complete",
+        "released": row.released,
+        "answered": row.answered,
         "sha256": row.sha256,
     }
 
@@ -183,6 +219,23 @@ def is_arrival(vpd: str, name: str, sha256: str) -> Any:  # noqa: ANN401 - a SQL
 
 _NEXT_NUMBER: Final = text(
     "SELECT COALESCE(max(number), 0) + 1 FROM ingest.files WHERE vpd = :vpd AND stream = :stream"
+)
+
+_OF_STREAM: Final = text(
+    "WITH stream AS MATERIALIZED ("
+    "SELECT name, sha256, number, seq, mode, status, code, previous_run, current_run, released FROM ingest.files "
+    "WHERE vpd = :vpd AND stream = :stream AND status NOT IN ('received', 'quarantined', 'refused')), "
+    "waiting AS (SELECT * FROM stream WHERE status IN ('checked', 'held')), "
+    "settled AS (SELECT * FROM stream WHERE status NOT IN ('checked', 'held')) "
+    "SELECT * FROM waiting UNION "
+    "SELECT * FROM settled WHERE status NOT IN ('complete', 'discarded') OR name IN (SELECT name FROM waiting) "
+    "OR number >= (SELECT min(number) FROM (SELECT number FROM settled ORDER BY number DESC LIMIT :recent) n)"
+)
+
+_KNOWN: Final = text(
+    "SELECT DISTINCT f.name, f.size, f.mtime_ns FROM ingest.files f "
+    "JOIN unnest(CAST(:name AS text[]), CAST(:size AS bigint[]), CAST(:mtime AS bigint[])) AS t(name, size, mtime_ns) "
+    "USING (name, size, mtime_ns) WHERE f.vpd = :vpd"
 )
 
 _LOCK: Final = text(

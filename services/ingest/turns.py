@@ -49,10 +49,11 @@ async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float
     )
 
 
-async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, done: bool) -> bool:
+async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, warned: int, done: bool) -> bool:
     """Note that every record before ``place`` is confirmed on the broker, and give up the claim.
 
-    Returns False when the claim had run out and another replica has taken the file; then nothing is noted.
+    ``warned``: how many records were sent since the last place although something about them is odd. Returns False
+    when the claim had run out and another replica has taken the file; then nothing is noted.
     """
     kept = await connection.execute(
         update(FILES)
@@ -61,6 +62,7 @@ async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, d
             offset=place.offset,
             line=place.line,
             position=place.position,
+            warnings=FILES.c.warnings + warned,
             claimed_until=None,
             status="split" if done else "splitting",
         )
@@ -73,7 +75,7 @@ async def start_over(connection: AsyncConnection) -> None:
     await connection.execute(
         update(FILES)
         .where(FILES.c.status.in_(("splitting", "split")))
-        .values(offset=0, line=0, position=0, status="ready", claimed_until=None)
+        .values(offset=0, line=0, position=0, warnings=0, status="ready", claimed_until=None)
     )
 
 

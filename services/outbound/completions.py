@@ -18,6 +18,7 @@ from shared import events
 from shared.clock import Clock
 from shared.config import TrustConfig
 from shared.db.unit import Unit, Work
+from shared.esr.contract import prove_file
 from shared.esr.profile import Profile
 from shared.esr.reader import check_fields
 from shared.esr.writer import write_file
@@ -136,6 +137,7 @@ class CompletionFiles:
             records=[(RECORD, member.columns) for member in members],
         )
         name = profile.file_name(trust.vpd, KIND, now.date(), number)
+        prove_file(profile, name, content, vpd=trust.vpd)
         await queue.add_file(unit.connection, queue.OutFile(trust.vpd, number, name, now, content))
         await queue.mark_written(
             unit.connection,

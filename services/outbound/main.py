@@ -6,6 +6,7 @@ from pathlib import Path
 from services.outbound import handlers
 from services.outbound.api import make_router
 from services.outbound.completions import CompletionFiles
+from services.outbound.deliver import JOB, Deliverer
 from services.outbound.handlers import OutboundHandlers
 from services.outbound.lms.files import FilesDriver
 from services.outbound.lms.port import LmsPort
@@ -15,8 +16,8 @@ from shared.clock import Clock
 from shared.component import Component, Context, Job
 from shared.config import TrustConfig
 from shared.errors import ConfigurationError
-from shared.esr.profile import load_profile
 from shared.messaging.consumer import Consumer
+from shared.profiles import load_profiles
 from shared.runtime import serve
 
 NAME = "outbound"
@@ -43,8 +44,9 @@ def build(context: Context, driver: MakeDriver = make_driver) -> Component:
     outbound = OutboundHandlers(context.work)
     drivers = {trust.vpd: driver(trust, context.files, context.clock) for trust in trusts}
     reconciler = Reconciler(context.work, trusts, drivers)
-    profiles = {trust.vpd: load_profile(trust.profile) for trust in trusts}
+    profiles = load_profiles(trusts)
     completions = CompletionFiles(context.work, trusts, profiles, context.files, context.clock)
+    deliverer = Deliverer(context.work, context.config, context.files)
 
     async def write_now() -> int:
         written = sum([await completions.write(trust.vpd) for trust in trusts])
@@ -54,7 +56,11 @@ def build(context: Context, driver: MakeDriver = make_driver) -> Component:
         name=NAME,
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
-        jobs=(Job("reconcile", reconciler.run), Job("completion-files", completions.at_cut_off)),
+        jobs=(
+            Job("reconcile", reconciler.run),
+            Job("completion-files", completions.at_cut_off),
+            Job(JOB, deliverer.run),
+        ),
         on_demand=(Job("write-completion-files", write_now),),
         router=make_router(context.reader, context.config, completions),
     )

@@ -103,6 +103,18 @@ COUNTERS: Final = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+DELIVERED: Final = Table(
+    "delivered",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("folder", Text, primary_key=True, comment="esr or lms, and the folder on the other side"),
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("delivered_at", DateTime(timezone=True), nullable=False),
+)
+"""Files that other sides hold, remembered for ever."""
+
 
 async def counts(connection: AsyncConnection, vpd: str) -> dict[str, dict[str, int]]:
     """Return how many accounts, deliveries and completions of a trust are in which state."""

@@ -13,6 +13,9 @@ from shared.accounting import Block, Fate, LineFate, block_of
 FileKey = tuple[str, str]
 """(trust, file name)."""
 
+LAST_BLOCK: Final = 2**31 - 1
+"""What the column holds; far beyond any file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -31,6 +34,7 @@ class Ledger:
         self._lock = text(_LOCK.format(schema=schema))
         self._write = text(_WRITE.format(schema=schema))
         self._read = text(_READ.format(schema=schema))
+        self._read_one = text(_READ_ONE.format(schema=schema))
 
     async def decide(
         self, connection: AsyncConnection, fates: Iterable[tuple[FileKey, int, Fate]]
@@ -66,6 +70,14 @@ class Ledger:
         """Return every block of a file that has a fate in it."""
         rows = await connection.execute(self._read, {"vpd": file[0], "file": file[1]})
         return [Block(row.block, bytearray(row.cells)) for row in rows]
+
+    async def block(self, connection: AsyncConnection, file: FileKey, line: int) -> Block | None:
+        """Return the block that holds a line; None when none of its lines has a fate."""
+        if block_of(line) > LAST_BLOCK:
+            return None
+        found = await connection.execute(self._read_one, {"vpd": file[0], "file": file[1], "block": block_of(line)})
+        row = found.first()
+        return Block(row.block, bytearray(row.cells)) if row else None
 
     async def count(self, connection: AsyncConnection, file: FileKey) -> Counter[Fate]:
         """Return how many lines of a file met which fate."""
@@ -114,3 +126,5 @@ _WRITE: Final = (
 )
 
 _READ: Final = "SELECT block, cells FROM {schema}.line_fates WHERE vpd = :vpd AND file = :file ORDER BY block"
+
+_READ_ONE: Final = "SELECT block, cells FROM {schema}.line_fates WHERE vpd = :vpd AND file = :file AND block = :block"

@@ -30,6 +30,8 @@ class Unit:
         self.timestamp = timestamp
         self.messages: list[Message] = []
         self.fates: dict[tuple[FileKey, int], Fate] = {}
+        self.codes: dict[FileKey, dict[int, str]] = {}
+        """Why lines were given up."""
 
     def settle(self, vpd: str, file: str, line: int, fate: Fate) -> None:
         """Give a line its fate. A message that no line caused (``line`` 0) needs none."""
@@ -65,6 +67,7 @@ class Unit:
     def dead_letter(self, message: Message, queue: str, error: Exception) -> None:
         """Give up on one message for good: keep it with its reason, and give its line the fate dead-lettered."""
         self.settle(message.vpd, message.file, message.line, Fate.DEAD_LETTERED)
+        self.codes.setdefault((message.vpd, message.file), {})[message.line] = describe(error)[0]
         self.put_aside(message, queue, error)
 
     def put_aside(self, message: Message, queue: str, error: Exception) -> None:
@@ -140,7 +143,7 @@ class Work:
             unit.connection, [(file, line, fate) for (file, line), fate in unit.fates.items()]
         )
         for (vpd, file), fates in stands.items():
-            said = outcomes.encode(outcomes.Outcomes.of(vpd, file, fates))
+            said = outcomes.encode(outcomes.Outcomes.of(vpd, file, fates, unit.codes.get((vpd, file))))
             unit.messages.append(
                 Message(
                     exchange=OUTCOMES,

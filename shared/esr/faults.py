@@ -5,6 +5,7 @@ The codes are this project's own: no public list of ESR's messages exists.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.codes import Code
@@ -103,6 +104,11 @@ class FileCode(Code):
         "More full files than agreed",
         "Release the newest one if it is wanted and discard the others.",
     )
+    F018 = (
+        "F018",
+        "Full file leaves out more people than may disappear at once",
+        "Ask the sender whether so many have really gone; then release the file, or discard it and request another.",
+    )
 
 
 class RecordCode(Code):
@@ -157,6 +163,11 @@ class RecordCode(Code):
         "R110",
         "Record type has no layout in this profile",
         "Check that the trust's profile is the one the record was read with.",
+    )
+    R111 = (
+        "R111",
+        "A record has the wrong number of columns",
+        "Ask the sender for the record anew; values may stand in the wrong columns, so compare each before mending it.",
     )
     B201 = (
         "B201",
@@ -255,14 +266,20 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultList:
-    """Lists the first ``limit`` faults and counts all of them, so that a bad file cannot fill the memory."""
+    """Lists the first ``limit`` faults and counts all of them, so that a bad file cannot fill the memory.
+
+    ``on_fault`` hears every one.
+    """
 
     limit: int
+    on_fault: Callable[[Fault], None] | None = None
     listed: list[Fault] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, fault: Fault) -> None:
         """Count the fault, and list it while there is room."""
         self.counts[fault.code] += 1
+        if self.on_fault is not None:
+            self.on_fault(fault)
         if len(self.listed) < self.limit:
             self.listed.append(fault)

@@ -23,6 +23,7 @@ class FileNames:
     template: str
     constants: Mapping[str, str]
     seq_digits: int
+    first_seq: int
     kinds: frozenset[str]
 
     def parse(self, name: str) -> FileName:
@@ -41,7 +42,7 @@ class FileNames:
         """Write a name. Raises ValueError if it would not follow the rule."""
         number = f"{seq:0{self.seq_digits}d}"
         name = self.template.format(**self.constants, vpd=vpd, kind=kind, date=_DAY.write(day), seq=number)
-        if kind not in self.kinds or not 0 <= seq < SEQUENCE_SPAN or self.pattern.fullmatch(name) is None:
+        if kind not in self.kinds or not self.first_seq <= seq < SEQUENCE_SPAN or self.pattern.fullmatch(name) is None:
             raise ValueError(f"the profile has no file name for these parts (kind {kind}, number {seq})")
         return name
 
@@ -51,10 +52,10 @@ class FileNames:
         return self.template.format(**self.constants, **{part: f"<{part}>" for part in _PARTS})
 
 
-def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int) -> FileNames:
+def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int, first_seq: int) -> FileNames:
     """Read the ``file_name`` section and prove that pattern and template fit each other for every kind.
 
-    Raises ConfigurationError if they do not.
+    ``first_seq`` is the lowest number a file may have. Raises ConfigurationError if they do not.
     """
     section.only(("template", "regex", "constants", "seq_digits", "case_sensitive", "order_by"))
     if section.texts("order_by") != ("date", "seq"):
@@ -73,6 +74,7 @@ def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int) -
         template=section.text("template"),
         constants={name: constants.text(name) for name in constants},
         seq_digits=section.number("seq_digits", 1, 8),
+        first_seq=first_seq,
         kinds=frozenset(kinds),
     )
     _prove(section.place, names, vpd_digits)
@@ -80,11 +82,11 @@ def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int) -
 
 
 def _prove(place: str, names: FileNames, vpd_digits: int) -> None:
-    day, vpd = date(2026, 3, 1), "9" * vpd_digits
+    day, vpd, seq = date(2026, 3, 1), "9" * vpd_digits, max(1, names.first_seq)
     for kind in sorted(names.kinds):
         try:
-            parsed = names.parse(names.spell(vpd, kind, day, 1))
+            parsed = names.parse(names.spell(vpd, kind, day, seq))
         except (ValueError, LookupError, FileRefusedError) as error:
             raise ConfigurationError(f"{place}: template and regex do not fit each other for kind {kind}.") from error
-        if (parsed.vpd, parsed.kind, parsed.date, parsed.seq) != (vpd, kind, day, 1):
+        if (parsed.vpd, parsed.kind, parsed.date, parsed.seq) != (vpd, kind, day, seq):
             raise ConfigurationError(f"{place}: template and regex do not fit each other for kind {kind}.")

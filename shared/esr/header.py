@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.esr.faults import Fault, FaultList, FileCode
-from shared.esr.layout import FileName
+from shared.esr.layout import FileName, Kind
 from shared.esr.profile import Profile
 
 _SHORT_VPD = re.compile(r"[0-9]{1,6}")
@@ -29,16 +29,22 @@ class Header:
     interface_version: str
 
 
-def read_header(profile: Profile, name: FileName, body: bytes, line: int, faults: FaultList) -> Header | None:
-    """The header, with every fault in it added to ``faults`` (F002, F003, F004, F009); None if it is not readable."""
-    layout = profile.records[profile.kinds[name.kind].header]
+def read_header(
+    profile: Profile, name: FileName, kind: Kind, body: bytes, line: int, faults: FaultList
+) -> Header | None:
+    """The header, with every fault in it added to ``faults`` (F002, F003, F004, F009); None if it is not readable.
+
+    A full file that is named like the request it answers may name itself either way in its header.
+    """
+    layout = profile.records[kind.header]
     parts = body.decode(profile.encoding, "replace").split(profile.delimiter)
     if len(parts) != len(layout.columns):
         text = f"Header has {len(parts)} columns, {len(layout.columns)} expected"
         faults.add(Fault(FileCode.F002, line, None, text))
         return None
     values = {column.name: part for column, part in zip(layout.columns, parts, strict=True)}
-    for code, column, text in _identity(profile, name, values):
+    names = {name.name.upper(), profile.file_name(name.vpd, kind.code, name.date, name.seq).upper()}
+    for code, column, text in _identity(profile, name, names, values):
         faults.add(Fault(code, line, column, text))
     times = {column: profile.syntax.timestamp_to_iso(values[column]) for column in _TIMES if column in values}
     bad = [column for column, iso in times.items() if iso is None or (iso == "" and column != "previous_run")]
@@ -58,9 +64,11 @@ def read_header(profile: Profile, name: FileName, body: bytes, line: int, faults
     )
 
 
-def _identity(profile: Profile, name: FileName, values: Mapping[str, str]) -> list[tuple[FileCode, str, str]]:
+def _identity(
+    profile: Profile, name: FileName, names: set[str], values: Mapping[str, str]
+) -> list[tuple[FileCode, str, str]]:
     found = []
-    if values["file_name"].upper() != name.name.upper():
+    if values["file_name"].upper() not in names:
         text = f"File name in the header differs from the file's name {name.name}"
         found.append((FileCode.F003, "file_name", text))
     vpd = values.get("vpd", name.vpd)

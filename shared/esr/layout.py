@@ -60,7 +60,8 @@ class Column:
 class RecordLayout:
     """One record type.
 
-    ``code`` stands in column 1. ``routing`` is ``<entity>.<action>``, and ``""`` for control lines.
+    ``code`` stands in column 1. ``routing`` is ``<entity>.<action>``; ``""`` for control lines and for records that
+    nothing uses, which are read and checked all the same.
     """
 
     code: str
@@ -71,7 +72,11 @@ class RecordLayout:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of file: where it goes, what it holds, which kind answers it and which kinds it answers."""
+    """One kind of file: where it goes, what it holds, which kind answers it and which kinds it answers.
+
+    ``seed``, at a request: the kind a file of this name is when it holds more than the single line of a request. Public
+    sources disagree whether the full file that answers a request is named like a full file or like the request.
+    """
 
     code: str
     flow: Flow
@@ -82,6 +87,7 @@ class Kind:
     records: frozenset[str]
     confirmed_by: str | None
     confirms: tuple[str, ...]
+    seed: str | None
 
 
 @dataclass(frozen=True, slots=True)

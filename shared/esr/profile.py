@@ -9,23 +9,22 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast, get_args
 
 from shared.errors import ConfigurationError
+from shared.esr.control import Control, TrailerCount, read_control
 from shared.esr.file_names import FileNames, read_file_names
 from shared.esr.layout import Column, FileName, Kind, RecordLayout, ValueList
-from shared.esr.profile_parts import read_kinds, read_lists, read_records
+from shared.esr.profile_kinds import read_kinds
+from shared.esr.profile_parts import read_lists, read_records
 from shared.esr.rows import RowFormat
 from shared.esr.syntax import Syntax, read_syntax
 from shared.esr.yaml_source import Section, parse_yaml
 
 __all__ = ["Column", "FileName", "Kind", "Profile", "RecordLayout", "ValueList", "load_profile"]
 
-TrailerCount = Literal["data_records", "all_lines", "ignore"]
-
 _SETTINGS = (
     "profile", "profile_version", "standing", "borrowed_from", "physical", "file_name", "kinds", "control", "records",
-    "kinds_records", "lists", "rules", "routing",
+    "kinds_records", "lists", "routing",
 )  # fmt: skip
 
 
@@ -33,23 +32,23 @@ _SETTINGS = (
 class Profile:
     """One specification, ready for use. Made by ``load_profile``; safe to share.
 
-    ``control`` and ``rules`` are handed through as the YAML holds them, for the services that act on them.
+    ``standing`` and ``borrowed_from`` say where it comes from, for people. ``routing`` holds the records that are sent
+    on, by record type; a record that nothing uses has a layout and no routing.
     """
 
     name: str
     version: str
+    standing: str
+    borrowed_from: Mapping[str, str]
     syntax: Syntax
     names: FileNames
-    interface_versions: tuple[str, ...]
-    trailer_count: TrailerCount
+    control: Control
     kinds: Mapping[str, Kind]
     records: Mapping[str, RecordLayout]
     rows: Mapping[str, RowFormat]
     ignored_types: frozenset[str]
     lists: Mapping[str, ValueList]
     routing: Mapping[str, str]
-    control: Mapping[str, object]
-    rules: Mapping[str, object]
 
     @property
     def encoding(self) -> str:
@@ -60,6 +59,16 @@ class Profile:
     def delimiter(self) -> str:
         """The one character between columns."""
         return self.syntax.delimiter
+
+    @property
+    def trailer_count(self) -> TrailerCount:
+        """What the trailer's number counts."""
+        return self.control.trailer_count
+
+    @property
+    def interface_versions(self) -> tuple[str, ...]:
+        """The versions of the interface that are read; the first is the one that is written."""
+        return self.control.interface_versions
 
     def parse_file_name(self, name: str) -> FileName:
         """Take a file's name apart. Raises FileRefusedError (F001) if it does not follow the profile."""
@@ -97,25 +106,27 @@ def _built_in(name: str) -> str:
 
 def _build(source: Section) -> Profile:
     source.only(_SETTINGS)
-    control = source.section("control")
     syntax = read_syntax(source.section("physical"))
-    lists = read_lists(source.section("lists"))
-    records = read_records(source.section("records"), source.section("routing"), lists)
-    kinds, ignored = read_kinds(source.section("kinds"), source.section("kinds_records"), records)
+    lists, routing = read_lists(source.section("lists")), source.section("routing")
+    records = read_records(source.section("records"), routing, lists)
+    kinds, ignored = read_kinds(source.section("kinds"), source.section("kinds_records"), routing, records)
+    control = read_control(source.section("control"), kinds)
+    origins = source.section("borrowed_from") if "borrowed_from" in source else Section("borrowed_from", {})
     vpd_digits = [column.length for layout in records.values() for column in layout.columns if column.name == "vpd"]
     return Profile(
         name=source.text("profile"),
         version=source.text("profile_version"),
+        standing=source.text("standing"),
+        borrowed_from={name: origins.text(name) for name in origins},
         syntax=syntax,
-        names=read_file_names(source.section("file_name"), kinds, vpd_digits[0] if vpd_digits else 3),
-        interface_versions=control.texts("interface_versions"),
-        trailer_count=cast("TrailerCount", control.one_of("trailer_count", get_args(TrailerCount))),
+        names=read_file_names(
+            source.section("file_name"), kinds, vpd_digits[0] if vpd_digits else 3, control.sequence.start
+        ),
+        control=control,
         kinds=kinds,
         records=records,
         rows={name: RowFormat(layout, syntax) for name, layout in records.items()},
         ignored_types=ignored,
         lists=lists,
         routing={name: layout.routing for name, layout in records.items() if layout.routing},
-        control=control.plain(),
-        rules=source.section("rules").plain(),
     )

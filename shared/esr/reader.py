@@ -5,17 +5,19 @@ out. See ``shared.esr.structure`` for the check that must come first.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from shared.errors import FileRefusedError
 from shared.esr.faults import Fault, FileCode, RecordCode
+from shared.esr.framing import START, Form, Frame, Position, Row, read_rows
 from shared.esr.header import Header
-from shared.esr.lines import BLANKS, READ_BYTES, read_lines
+from shared.esr.layout import Kind
+from shared.esr.lines import open_content
 from shared.esr.profile import Profile
-from shared.esr.rows import forbidden
-from shared.esr.structure import Structure, check_structure, record_type_pattern
+from shared.esr.seeds import kind_of
+from shared.esr.structure import Structure, check_structure, miscounted
 
 __all__ = [
     "START",
@@ -29,25 +31,15 @@ __all__ = [
 ]
 
 
-class Position(NamedTuple):
-    """A place between two lines: bytes, lines and data records before it."""
-
-    offset: int
-    line: int
-    position: int
-
-
-START = Position(0, 0, 0)
-
-
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct, gc=False):
     """One data record.
 
     ``line`` counts from 1 in the file, ``position`` from 1 among the data records (confirmations speak of it).
-    ``ignored``: accounted for, but not routed, because its type is passed over by the profile (no faults) or is not
-    known in this kind of file (R105); then ``fields`` and ``routing`` are empty. A record with other than warning
-    faults is not to be loaded; it carries its fields all the same, raw where faulty, so that a person can mend it.
+    ``end_line`` is above ``line`` only where line breaks stand in values. ``routing`` is empty for a record that
+    nothing uses. ``ignored``: accounted for, but not read, because its type is passed over by the profile (no faults)
+    or is not known in this kind of file (R105); then ``fields`` and ``routing`` are empty. A record with other than
+    warning faults is not to be loaded; it carries its fields all the same, raw where faulty, so that a person can mend
+    it.
     """
 
     line: int
@@ -57,12 +49,13 @@ class Record:
     fields: dict[str, str]
     faults: tuple[Fault, ...]
     end_offset: int
+    end_line: int
     ignored: bool = False
 
     @property
     def after(self) -> Position:
         """Where to start to get the next record."""
-        return Position(self.end_offset, self.line, self.position)
+        return Position(self.end_offset, self.end_line, self.position)
 
     @property
     def sound(self) -> bool:
@@ -70,69 +63,63 @@ class Record:
         return not self.ignored and all(fault.warning for fault in self.faults)
 
 
-def read_records(path: Path, profile: Profile, *, start: Position = START, name: str | None = None) -> Iterator[Record]:
+def read_records(
+    content: Path | bytes,
+    profile: Profile,
+    *,
+    start: Position = START,
+    name: str | None = None,
+    leave_out_broken: bool = False,
+) -> Iterator[Record]:
     """The data records of a file after ``start``; header, trailer and blank lines are not among them.
 
     ``check_structure`` should have found no fault. If the file is broken all the same, FileRefusedError is raised at
-    the line where it shows (F001, F010, F012). ``name``: the name it was delivered under, if not ``path.name``.
-    OSError goes through.
+    the line where it shows (F001, F010, F012); ``leave_out_broken`` passes such lines over instead, for a check that
+    has told of them. ``content``: a file, or the bytes of one. ``name``: the name it was delivered under, if not the
+    path's. OSError goes through.
     """
-    kind = profile.kinds[profile.parse_file_name(name or path.name).kind]
-    rows = {code: (profile.rows[code], profile.rows[code].width, profile.routing[code]) for code in kind.records}
-    others = _Others(profile, kind.code)
-    encoding, delimiter = profile.encoding, profile.delimiter
-    _, line, position = start
-    with path.open("rb", buffering=READ_BYTES) as file:
+    code_in_name = profile.parse_file_name(name or (content.name if isinstance(content, Path) else "")).kind
+    kind = kind_of(profile, code_in_name, content)
+    frame = Frame(profile, kind)
+    formats = {code.encode("ascii"): (profile.rows[code], code, profile.records[code].routing) for code in kind.records}
+    encoding, position = profile.encoding, start.position
+    with open_content(content) as file:
         file.seek(start.offset)
-        for body, offset in read_lines(file, start.offset):
-            line += 1
-            if body is None:
-                raise FileRefusedError(FileCode.F012, f"Line {line} is too long for any record")
-            text = body.decode(encoding, "replace")
-            parts = text.split(delimiter)
-            code = parts[0]
-            row = rows.get(code)
-            if row is None:
-                if others.is_end(code):
-                    return
-                ignored = others.record(text, code, line, position + 1, offset)
-                if ignored is not None:
-                    position += 1
-                    yield ignored
-                continue
-            row_format, width, routing = row
-            if len(parts) != width:
-                text = f"Line {line}: {code} has {len(parts)} columns, {width} expected"
-                raise FileRefusedError(FileCode.F010, text)
-            position += 1
-            fields, faults = row_format.parse(parts, line, suspect=forbidden(text))
-            yield Record(line, position, code, routing, fields, faults, offset)
+        for row in read_rows(file, frame, start):
+            form, code, body, line, end_line, end = row
+            if form is Form.RECORD or form is Form.BROKEN or (form is Form.MISCOUNTED and frame.by_record):
+                row_format, text, routing = formats[code]
+                fields, faults = row_format.read(body.decode(encoding, "replace"), line)
+                position += 1
+                yield Record(line, position, text, routing, fields, faults, end, end_line)
+            elif form is Form.TRAILER:
+                return
+            elif form is Form.OTHER:
+                position += 1
+                yield _ignored(profile, kind, row, position)
+            elif form is not Form.HEADER:
+                position += 1
+                if not leave_out_broken:
+                    raise _refusal(frame, row)
 
 
-class _Others:
-    """What to do with a line that is not a record of its kind of file."""
+def _ignored(profile: Profile, kind: Kind, row: Row, position: int) -> Record:
+    """A record of a type that is passed over in silence, or with the warning R105."""
+    _, code, _, line, end_line, end = row
+    text = code.decode("ascii")
+    faults: tuple[Fault, ...] = ()
+    if text not in profile.ignored_types:
+        faults = (Fault(RecordCode.R105, line, None, f"Record type {text} is not known in {kind.code} files"),)
+    return Record(line, position, text, "", {}, faults, end, end_line, ignored=True)
 
-    def __init__(self, profile: Profile, kind_code: str) -> None:
-        kind = profile.kinds[kind_code]
-        self._kind = kind_code
-        self._header = profile.records[kind.header].code
-        self._trailer = profile.records[kind.trailer].code if kind.trailer else None
-        self._ignored_types = profile.ignored_types
-        self._type = record_type_pattern(profile)
 
-    def is_end(self, code: str) -> bool:
-        return code == self._trailer
-
-    def record(self, text: str, code: str, line: int, position: int, offset: int) -> Record | None:
-        """An ignored record; None for a header or a blank line."""
-        if code == self._header or not text.strip(BLANKS):
-            return None
-        if code in self._ignored_types:
-            return Record(line, position, code, "", {}, (), offset, ignored=True)
-        if not self._type.fullmatch(code):
-            raise FileRefusedError(FileCode.F010, f"Line {line} does not begin with a record type")
-        fault = Fault(RecordCode.R105, line, None, f"Record type {code} is not known in {self._kind} files")
-        return Record(line, position, code, "", {}, (fault,), offset, ignored=True)
+def _refusal(frame: Frame, row: Row) -> FileRefusedError:
+    form, code, body, line, _, _ = row
+    if form is Form.TOO_LONG:
+        return FileRefusedError(FileCode.F012, f"Line {line} is too long for any record")
+    if form is Form.MISCOUNTED:
+        return FileRefusedError(FileCode.F010, miscounted(frame, code, body, line))
+    return FileRefusedError(FileCode.F010, f"Line {line} does not begin with a record type")
 
 
 def check_fields(profile: Profile, code: str, fields: Mapping[str, str]) -> tuple[Fault, ...]:
@@ -141,6 +128,6 @@ def check_fields(profile: Profile, code: str, fields: Mapping[str, str]) -> tupl
     ``fields`` is in the form the reader gives: ISO dates, no empty fields needed. A value no file could carry (with
     the delimiter, a line end or characters outside the encoding) is a fault too. An unknown ``code`` is R110.
     """
-    if code not in profile.routing:
+    if not any(code in kind.records for kind in profile.kinds.values()):
         return (Fault(RecordCode.R110, 0, None, "The record type has no layout in this profile"),)
     return profile.rows[code].check(fields)

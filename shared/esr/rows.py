@@ -1,22 +1,22 @@
-"""One record layout made ready for speed: from columns to fields and faults, and back to a line.
+"""One record layout made ready for speed: from a row to fields and faults, and back to a line.
 
-The common case (nothing wrong) is answered by a few passes that run in C over precomputed column numbers. Only a
-record that fails one of them is gone through column by column to say what is wrong.
+The common case (nothing wrong) is one match of an expression made from the columns. Only a row that does not match is
+gone through column by column to say what is wrong.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
-from operator import gt, itemgetter
+from operator import itemgetter
 
 from shared.esr.faults import Fault, RecordCode
 from shared.esr.layout import Column, RecordLayout
+from shared.esr.row_pattern import FORBIDDEN, form_pattern, row_pattern
 from shared.esr.syntax import Syntax
-from shared.esr.values import IsoTable, fixed_number_pattern, number_pattern
 
-#: Stands for a character that must not be kept (NUL, a carriage return, bytes the encoding cannot decode).
+#: Stands for a character that must not be kept (NUL, a line end, bytes the encoding cannot decode).
 REPLACEMENT = "\ufffd"
-_FORBIDDEN = re.compile("[\0\r\n\ufffd]")
+_FORBIDDEN = re.compile(f"[{FORBIDDEN}]")
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
@@ -28,48 +28,72 @@ class RowFormat:
         self.width = len(layout.columns)
         self._delimiter = syntax.delimiter
         self._encoding = syntax.encoding
+        self._match = row_pattern(layout, syntax.delimiter).fullmatch
         kept = [(index, column) for index, column in enumerate(layout.columns) if column.kept]
         self._kept = kept
         self._names = tuple(column.name for _, column in kept)
         self._kept_values = _values_at([index for index, _ in kept])
-        self._required_values = _values_at([index for index, column in kept if column.required])
-        texts = [(index, column.length) for index, column in kept if column.type in ("X", "F")]
-        self._text_values = _values_at([index for index, _ in texts])
-        self._limits = tuple(length for _, length in texts)
-        empties = (*filter(None, syntax.open_end_dates), syntax.null_timestamp)
-        formats = {"D": (syntax.dates,), "T": (syntax.timestamps,), "DT": (syntax.timestamps, syntax.dates)}
-        self._dates = tuple(
-            (index, IsoTable(formats[column.type], () if column.required else empties))
-            for index, column in kept
-            if column.type in formats
-        )
+        tables = {index: syntax.table_of(column) for index, column in kept if column.type in ("D", "T", "DT")}
+        self._dates = tuple(tables.items())
+        self._kept_dates = tuple((place, tables[index]) for place, (index, _) in enumerate(kept) if index in tables)
         self._index_of = {column.name: index for index, column in kept}
-        self._patterns = {index: pattern for index, column in kept if (pattern := _pattern(column)) is not None}
-        self._lists = tuple((index, column.list.values | {""}) for index, column in kept if column.list is not None)
+        self._patterns = {index: pattern for index, column in kept if (pattern := form_pattern(column)) is not None}
 
-    def parse(self, parts: list[str], line: int, *, suspect: bool = False) -> tuple[dict[str, str], tuple[Fault, ...]]:
-        """The kept, non-empty fields of a row and what is wrong with them. ``parts`` must have ``width`` items.
+    def read(self, row: str, line: int) -> tuple[dict[str, str], tuple[Fault, ...]]:
+        """The kept, non-empty fields of a row and what is wrong with them.
 
-        A faulty column keeps its raw text, so that a person can mend it. ``parts`` is used up. ``suspect``: the row
-        holds a forbidden character somewhere (``forbidden`` says so), perhaps in a column that is not kept.
+        A faulty column keeps its raw text, so that a person can mend it. A line break inside the row is a fault of
+        the column it stands in, kept or not. A row with a wrong number of columns has one fault, R111, and of its
+        fields only those that cannot be anything else, see ``_aligned``.
         """
-        bad_dates: list[int] | None = None
+        match = self._match(row)
+        if match is not None:
+            values = list(match.groups())
+            for place, table in self._kept_dates:
+                if raw := values[place]:
+                    iso = table[raw]
+                    if iso is None:
+                        break
+                    values[place] = iso
+            else:
+                return dict(compress(zip(self._names, values), values)), ()  # noqa: B905 - of one length, and hot
+        return self._read_closely(row.split(self._delimiter), line)
+
+    def _read_closely(self, parts: list[str], line: int) -> tuple[dict[str, str], tuple[Fault, ...]]:
+        if len(parts) != self.width:
+            text = f"{self.layout.code} has {len(parts)} columns, {self.width} expected"
+            return self._aligned(parts), (Fault(RecordCode.R111, line, None, text),)
+        bad_dates = []
         for index, table in self._dates:
-            raw = parts[index]
-            if raw:
-                iso = table[raw]
-                if iso is not None:
-                    parts[index] = iso
-                elif bad_dates is None:
-                    bad_dates = [index]
-                else:
+            if parts[index]:
+                iso = table[parts[index]]
+                if iso is None:
                     bad_dates.append(index)
-        if bad_dates is None and not suspect and self._sound(parts):
-            faults: tuple[Fault, ...] = ()
-        else:
-            faults = self._explain(parts, bad_dates or (), line)
-        values = self._kept_values(parts)
-        return dict(compress(zip(self._names, values, strict=True), values)), faults
+                else:
+                    parts[index] = iso
+        faults = self._explain(parts, bad_dates, line)
+        return self._filled(self._kept_values(parts)), faults
+
+    def _filled(self, values: Sequence[str]) -> dict[str, str]:
+        return dict(compress(zip(self._names, values, strict=True), values))
+
+    def _aligned(self, parts: Sequence[str]) -> dict[str, str]:
+        """What of a row with a wrong number of columns may be shown to a person who is to mend it.
+
+        Nobody knows where a column is missing or too many, so a value may belong to any of the columns around it. It is
+        kept only where all of these are kept: what must not leave the parser may not leave it under another name.
+        """
+        surplus = len(parts) - self.width
+        columns = self.layout.columns
+        values = [""] * self.width
+        for index, _ in self._kept:
+            around = columns[max(1, index - max(0, surplus)) : index + max(0, -surplus) + 1]
+            if index < len(parts) and all(other.kept for other in around):
+                values[index] = _FORBIDDEN.sub(REPLACEMENT, parts[index])
+        for index, table in self._dates:
+            if values[index] and (iso := table[values[index]]) is not None:
+                values[index] = iso
+        return self._filled(self._kept_values(values))
 
     def check(self, fields: Mapping[str, str]) -> tuple[Fault, ...]:
         """What is wrong with fields in ISO form, as if they had come from a file. Line numbers are 0."""
@@ -81,10 +105,6 @@ class RowFormat:
             else:
                 undeclared.append(self._undeclared(name))
         bad_dates = [index for index, table in self._dates if parts[index] and table.text_of(parts[index]) is None]
-        joined = "".join(parts)
-        writable = self._writable(joined) and not forbidden(joined)
-        if writable and not undeclared and not bad_dates and self._sound(parts):
-            return ()
         unwritable = [
             _fault(RecordCode.R106, 0, column, "holds a character that no file can carry")
             for index, column in self._kept
@@ -103,36 +123,24 @@ class RowFormat:
                 parts[index] = table.text_of(parts[index]) or ""
         return self._delimiter.join(parts)
 
-    def _sound(self, parts: list[str]) -> bool:
-        """Whether nothing is wrong, dates apart. Every pass over many columns runs in C."""
-        if not all(map(str.strip, self._required_values(parts))):
-            return False
-        if any(map(gt, map(len, self._text_values(parts)), self._limits)):
-            return False
-        for index, allowed in self._lists:
-            if parts[index] not in allowed:
-                return False
-        for index, pattern in self._patterns.items():
-            if parts[index] and not pattern.fullmatch(parts[index]):
-                return False
-        return True
-
     def _explain(self, parts: list[str], bad_dates: Iterable[int], line: int) -> tuple[Fault, ...]:
-        """Every fault of the kept columns; replaces characters that cannot be stored."""
+        """Every fault, in the order of the columns; replaces characters that cannot be stored."""
         faults: list[Fault] = []
         bad = frozenset(bad_dates)
-        for index, column in self._kept:
+        for index, column in enumerate(self.layout.columns):
             value = parts[index]
-            if not value or (column.required and not value.strip()):
-                if column.required:
-                    faults.append(_fault(RecordCode.R101, line, column, "is mandatory"))
-                continue
-            if _FORBIDDEN.search(value):
-                faults.append(_fault(RecordCode.R106, line, column, "holds a character that is not allowed"))
-                parts[index] = _FORBIDDEN.sub(REPLACEMENT, value)
-            if index in bad:
-                faults.append(_fault(RecordCode.R103, line, column, "is not a valid date"))
-            faults.extend(self._explain_form(index, column, value, line))
+            if not column.kept:
+                if "\n" in value:
+                    faults.append(_fault(RecordCode.R106, line, column, "holds a line break"))
+            elif column.required and not value.strip():
+                faults.append(_fault(RecordCode.R101, line, column, "is mandatory"))
+            elif value:
+                if _FORBIDDEN.search(value):
+                    faults.append(_fault(RecordCode.R106, line, column, "holds a character that is not allowed"))
+                    parts[index] = _FORBIDDEN.sub(REPLACEMENT, value)
+                if index in bad:
+                    faults.append(_fault(RecordCode.R103, line, column, "is not a valid date"))
+                faults.extend(self._explain_form(index, column, value, line))
         return tuple(faults)
 
     def _explain_form(self, index: int, column: Column, value: str, line: int) -> Iterable[Fault]:
@@ -159,23 +167,8 @@ class RowFormat:
         return Fault(RecordCode.R108, 0, shown, f"{shown or 'A field'} is not a field of {self.layout.code} records")
 
 
-def forbidden(text: str) -> bool:
-    """Whether a line holds a character that must not be kept: NUL, a lone carriage return, or undecodable bytes."""
-    return "\0" in text or "\r" in text or "\n" in text or REPLACEMENT in text
-
-
 def _fault(code: RecordCode, line: int, column: Column, text: str) -> Fault:
     return Fault(code, line, column.name, f"{column.name} {text}")
-
-
-def _pattern(column: Column) -> re.Pattern[str] | None:
-    if column.type == "N":
-        return number_pattern(column.length, column.scale)
-    if column.type == "L":
-        return fixed_number_pattern(column.length)
-    if column.type == "F":
-        return re.compile(f".{{{column.length}}}", re.DOTALL)
-    return None
 
 
 def _values_at(indexes: Sequence[int]) -> Callable[[list[str]], Sequence[str]]:

@@ -1,33 +1,53 @@
 """How text stands in the files of a profile: encoding, delimiter, line ends, dates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
 
 from shared.errors import ConfigurationError
-from shared.esr.values import TimeFormat
+from shared.esr.layout import Column
+from shared.esr.values import IsoTable, TimeFormat
 from shared.esr.yaml_source import Section
+
+ColumnCount = Literal["strict", "record"]
 
 #: Encodings in which delimiter, digits and line ends are single ASCII bytes.
 _ENCODINGS = ("iso-8859-1", "iso-8859-15", "windows-1252", "utf-8", "us-ascii")
 #: Settings that exist to say how the files are; the code knows this one way.
-_FIXED = {"quoting": "none", "escaping": "none", "column_count": "strict"}
+_FIXED = {"quoting": "none", "escaping": "none", "timezone": "Europe/London"}
 _SETTINGS = (
-    *_FIXED, "encoding", "delimiter", "header_row", "line_ending", "blank_lines", "date", "timestamp",
-    "null_timestamp", "open_end_dates", "timezone",
+    *_FIXED, "encoding", "delimiter", "header_row", "column_count", "line_ending", "blank_lines", "date", "timestamp",
+    "null_timestamp", "open_end_dates",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """The physical rules of a file. ``line_ending`` is what gets written; any line end is read."""
+    """The physical rules of a file. ``line_ending`` is what gets written; any line end is read.
+
+    ``column_count``: whether a record with a wrong number of columns is a fault of the file, or of that record only.
+    """
 
     encoding: str
     delimiter: str
+    column_count: ColumnCount
     line_ending: str
     dates: TimeFormat
     timestamps: TimeFormat
     null_timestamp: str
     open_end_dates: tuple[str, ...]
-    timezone: str
+    _tables: dict[tuple[str, bool], IsoTable] = field(default_factory=dict, repr=False, compare=False)
+
+    def table_of(self, column: Column) -> IsoTable:
+        """What the texts of a date column mean; one table for all columns alike, so that it stays small.
+
+        Where a date may be missing, an open end means that it is.
+        """
+        place = (column.type, column.required)
+        if place not in self._tables:
+            formats = {"D": (self.dates,), "T": (self.timestamps,), "DT": (self.timestamps, self.dates)}
+            empties = () if column.required else (*filter(None, self.open_end_dates), self.null_timestamp)
+            self._tables[place] = IsoTable(formats[column.type], empties)
+        return self._tables[place]
 
     def timestamp_to_iso(self, text: str) -> str | None:
         """ISO form of a timestamp, ``""`` for the null timestamp, None for neither."""
@@ -50,12 +70,12 @@ def read_syntax(section: Section) -> Syntax:
     return Syntax(
         encoding=section.one_of("encoding", _ENCODINGS),
         delimiter=delimiter,
+        column_count=cast("ColumnCount", section.one_of("column_count", get_args(ColumnCount))),
         line_ending={"crlf": "\r\n", "lf": "\n"}[endings.one_of("write", ("crlf", "lf"))],
         dates=_time_format(section, "date", has_time=False),
         timestamps=_time_format(section, "timestamp", has_time=True),
         null_timestamp=section.text("null_timestamp"),
         open_end_dates=section.texts("open_end_dates"),
-        timezone=section.text("timezone"),
     )
 
 

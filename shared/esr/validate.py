@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from shared.errors import FileRefusedError
-from shared.esr.faults import Fault, FaultList
+from shared.esr.faults import Fault
 from shared.esr.profile import Profile
-from shared.esr.reader import read_records
+from shared.esr.reader import Record, read_records
 from shared.esr.structure import Structure, check_structure
 
-#: How many faults are listed; all are counted.
-MAX_LISTED = 1_000
 _PROGRESS_EVERY = 10_000
 
 
@@ -22,10 +19,9 @@ class Validation:
     """What a file's check found.
 
     ``status``: "valid" (every record may be loaded; there may be warnings), "faults" (some records may not), or
-    "refused" (the file as a whole cannot be taken and its records were not looked at). ``faults`` lists structural
-    faults or, in a readable file, those of its records, warnings among them, at most ``MAX_LISTED``;
-    ``fault_counts`` counts all by code. ``faulty_records`` counts records that may not be loaded, ``ignored`` those
-    of types that are passed over.
+    "refused" (the file as a whole cannot be taken). ``fault_counts`` counts by code everything that ``on_fault`` was
+    told. ``faulty_records`` counts records that are not as the profile says, ``ignored`` the others that are passed
+    over: their type is not known, is passed over by the profile, or is used by nothing.
     """
 
     status: Literal["valid", "faults", "refused"]
@@ -33,43 +29,54 @@ class Validation:
     records_by_type: Mapping[str, int]
     faulty_records: int
     ignored: int
-    faults: tuple[Fault, ...]
     fault_counts: Mapping[str, int]
 
 
 def validate_file(
-    path: Path, profile: Profile, *, vpd: str | None = None, progress: Callable[[int], None] | None = None
+    path: Path,
+    profile: Profile,
+    *,
+    on_fault: Callable[[Fault], None] | None = None,
+    vpd: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Validation:
-    """Check structure first, then every record. ``progress`` hears how many records were checked, now and then.
+    """Check the structure, then every record that can be read, also where the file as a whole must be refused.
 
-    Bad content is never an exception; OSError goes through.
+    ``on_fault`` hears of every fault, those of the structure first, warnings among them; without it they are only
+    counted. ``progress`` hears now and
+    then how many bytes are done, of how many. Bad content is never an exception; OSError goes through.
     """
-    structure = check_structure(path, profile, vpd=vpd, max_faults=MAX_LISTED)
-    if structure.faults:
-        return _refused(structure, structure.faults, structure.fault_counts)
-    faults, verdicts = FaultList(MAX_LISTED), Counter[str]()
-    try:
-        for record in read_records(path, profile):
+    work = 2 * path.stat().st_size
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(done, max(done, work))
+
+    structure = check_structure(path, profile, vpd=vpd, on_fault=on_fault, on_read=tell)
+    counts, verdicts = Counter(structure.fault_counts), Counter[str]()
+    if structure.name is not None:
+        for record in read_records(path, profile, leave_out_broken=True):
             for fault in record.faults:
-                faults.add(fault)
-            verdicts["ignored" if record.ignored else "sound" if record.sound else "faulty"] += 1
-            if progress is not None and record.position % _PROGRESS_EVERY == 0:
-                progress(record.position)
-    except FileRefusedError as error:  # the file changed between the two passes
-        fault = Fault(error.file_code, 0, None, error.sentence)
-        return _refused(structure, (fault,), {error.file_code: 1})
-    if progress is not None:
-        progress(structure.data_records)
+                counts[fault.code] += 1
+                if on_fault is not None:
+                    on_fault(fault)
+            verdicts[_verdict(record)] += 1
+            if record.position % _PROGRESS_EVERY == 0:
+                tell(structure.size + record.end_offset)
+    tell(2 * structure.size)
     return Validation(
-        status="faults" if verdicts["faulty"] else "valid",
+        status="refused" if structure.faults else "faults" if verdicts["faulty"] else "valid",
         structure=structure,
         records_by_type=structure.records_by_type,
         faulty_records=verdicts["faulty"],
         ignored=verdicts["ignored"],
-        faults=tuple(faults.listed),
-        fault_counts=dict(faults.counts),
+        fault_counts=dict(counts),
     )
 
 
-def _refused(structure: Structure, faults: tuple[Fault, ...], counts: Mapping[str, int]) -> Validation:
-    return Validation("refused", structure, structure.records_by_type, 0, 0, faults, counts)
+def _verdict(record: Record) -> str:
+    if record.ignored:
+        return "ignored"
+    if not record.sound:
+        return "faulty"
+    return "sound" if record.routing else "ignored"

@@ -1,13 +1,15 @@
 """Dates and numbers: from the text of a file to the ISO form the services use, and back."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from datetime import date, datetime, time
 
-# Bounds the memory of a table whatever a file holds; a real file has a few thousand different dates.
-_TABLE_LIMIT = 65_536
+# Bounds the memory of a table whatever a file holds; the days of ninety years have room, and a real file has no more.
+_TABLE_LIMIT = 32_768
 _TOKEN = re.compile(r"YYYY|MM|DD|HH|SS")
+_ISO_ORDER = ("YYYY", "MM", "DD", "HH", "MI", "SS")
 _ISO_DATE_LENGTH = 10
+_ISO_MINUTE_LENGTH = len("2026-03-02T03:15")
 _ISO_TIMESTAMP_LENGTH = 19
 
 
@@ -21,11 +23,13 @@ class TimeFormat:
     def __init__(self, pattern: str) -> None:
         tokens = []
         expression, template, last = "", "", 0
+        begins: dict[str, int] = {}
         for match in _TOKEN.finditer(pattern):
             token = "MI" if match[0] == "MM" and "HH" in tokens else match[0]
             tokens.append(token)
             literal = pattern[last : match.start()]
             width = len(match[0])
+            begins[token] = last
             expression += f"{re.escape(literal)}(?P<{token}>[0-9]{{{width}}})"
             template += f"{_escape_braces(literal)}{{{token}:0{width}d}}"
             last = match.end()
@@ -33,22 +37,24 @@ class TimeFormat:
             raise ValueError(f"{pattern!r} is not made of YYYY, MM, DD (and HH, MM, SS), each once")
         self.pattern = pattern
         self.has_time = "HH" in tokens
+        self.cuts = (begins["HH"], begins["SS"]) if tokens[3:] == ["HH", "MI", "SS"] else None
+        """Where, with what stands before them, hour and minute begin, and where the second does, if in that order."""
         self._expression = re.compile(expression + re.escape(pattern[last:]))
         self._template = template + _escape_braces(pattern[last:])
+        self._iso_order = tuple(token for token in _ISO_ORDER if token in tokens)
+        self._iso = "{}-{}-{}T{}:{}:{}" if self.has_time else "{}-{}-{}"
 
     def to_iso(self, text: str) -> str | None:
         """``YYYY-MM-DD`` or ``YYYY-MM-DDTHH:MM:SS``; None if the text is not a real date of this form."""
         match = self._expression.fullmatch(text)
         if match is None:
             return None
-        part = {name: int(digits) for name, digits in match.groupdict().items()}
+        iso = self._iso.format(*match.group(*self._iso_order))
         try:
-            if self.has_time:
-                clock = time(part["HH"], part["MI"], part["SS"])
-                return datetime.combine(date(part["YYYY"], part["MM"], part["DD"]), clock).isoformat()
-            return date(part["YYYY"], part["MM"], part["DD"]).isoformat()
+            moment = datetime.fromisoformat(iso)
         except ValueError:
             return None
+        return iso if moment.isoformat().startswith(iso) else None  # no 24:00, which a later Python reads as tomorrow
 
     def from_iso(self, iso: str) -> str | None:
         """The text for a file; None if ``iso`` is not a strict ISO value of this format's kind."""
@@ -73,32 +79,61 @@ class TimeFormat:
         )
 
 
+def _remember(table: MutableMapping[str, str] | MutableMapping[str, str | None], key: str, value: str) -> None:
+    if len(table) >= _TABLE_LIMIT:
+        table.clear()
+    table[key] = value
+
+
 def _escape_braces(literal: str) -> str:
     return literal.replace("{", "{{").replace("}", "}}")
 
 
 class IsoTable(dict[str, str | None]):
-    """Remembers what each date text means: its ISO form, ``""`` for as good as empty; None for not a date."""
+    """Remembers what each date text means: its ISO form, ``""`` for as good as empty; None for not a date.
 
-    __slots__ = ("_empties", "_formats", "_texts")
+    Timestamps hardly repeat, but their days do, the minutes of a day and the seconds of a minute: of those the parts
+    are remembered. (Not the seconds of a day: so large a table does not stay in the processor's cache.)
+    """
+
+    __slots__ = ("_cuts", "_days", "_empties", "_formats", "_minutes", "_seconds", "_texts")
 
     def __init__(self, formats: Sequence[TimeFormat], empties: Iterable[str]) -> None:
         self._formats = tuple(formats)
         self._empties = frozenset(empties)
+        self._cuts = self._formats[0].cuts or (0, 0)
+        self._days: dict[str, str] = {}
+        self._minutes: dict[str, str] = {}
+        self._seconds: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         super().__init__()
 
     def __missing__(self, text: str) -> str | None:
+        minute, second = self._cuts
+        try:
+            return self._days[text[:minute]] + self._minutes[text[minute:second]] + self._seconds[text[second:]]
+        except KeyError:
+            return self._look_up(text)
+
+    def _look_up(self, text: str) -> str | None:
         if text in self._empties:
+            _remember(self, text, "")
             return ""
         for time_format in self._formats:
             iso = time_format.to_iso(text)
             if iso is not None:
-                if len(self) >= _TABLE_LIMIT:
-                    self.clear()
-                self[text] = iso
+                self._keep(time_format, text, iso)
                 return iso
         return None  # not remembered: nonsense has no bound
+
+    def _keep(self, time_format: TimeFormat, text: str, iso: str) -> None:
+        if not time_format.has_time:
+            _remember(self, text, iso)
+        elif time_format.cuts == self._cuts:
+            minute, second = self._cuts
+            _remember(self._days, text[:minute], iso[:_ISO_DATE_LENGTH])
+            self._minutes[text[minute:second]] = iso[_ISO_DATE_LENGTH:_ISO_MINUTE_LENGTH]
+            self._seconds[text[second:]] = iso[_ISO_MINUTE_LENGTH:]
 
     def text_of(self, iso: str) -> str | None:
         """The text for a file that reads back as ``iso``; None if there is none."""
@@ -108,9 +143,7 @@ class IsoTable(dict[str, str | None]):
         for time_format in self._formats:
             text = time_format.from_iso(iso)
             if text is not None and self[text] == iso:
-                if len(self._texts) >= _TABLE_LIMIT:
-                    self._texts.clear()
-                self._texts[iso] = text
+                _remember(self._texts, iso, text)
                 return text
         return None
 

@@ -100,10 +100,6 @@ class Section:
             raise ConfigurationError(f"{self.place}: {key} must be a whole number from {lowest} to {highest}.")
         return value
 
-    def plain(self) -> dict[str, object]:
-        """The mapping itself, for settings that other parts read."""
-        return dict(self._values)
-
 
 def parse_yaml(text: str, place: str) -> Section:
     """The document as a Section."""

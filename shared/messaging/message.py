@@ -60,3 +60,21 @@ def trace_of(vpd: str, file: str, line: int) -> str:
     """Return a W3C ``traceparent``: the file names the trace, the line the span."""
     trace = hashlib.blake2b(f"{vpd}/{file}".encode(), digest_size=16).hexdigest()
     return f"00-{trace}-{line + 1:016x}-01"
+
+
+class Origin:
+    """A file whose records become messages. What their ids and traces have in common is worked out once."""
+
+    def __init__(self, vpd: str, file: str, number: int) -> None:
+        self._cause = hashlib.blake2b(f"{vpd}\x1f{file}\x1f{number}\x1f".encode(), digest_size=16)
+        self._trace = trace_of(vpd, file, 0)[: -len("0000000000000001-01")]
+
+    def message_id(self, line: int) -> str:
+        """Return ``derived_id(vpd, file, number, line)``."""
+        cause = self._cause.copy()
+        cause.update(str(line).encode())
+        return cause.hexdigest()
+
+    def trace(self, line: int) -> str:
+        """Return ``trace_of(vpd, file, line)``."""
+        return f"{self._trace}{line + 1:016x}-01"

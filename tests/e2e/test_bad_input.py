@@ -5,79 +5,21 @@ other test has a trust and a bridge of its own.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
 
-from esrbridge.embedded import STATE, Bridge, open_bridge
-from esrbridge.lms import IN_PROCESS, embedded_driver
+from esrbridge.embedded import STATE
 from esrbridge.local.postgres import postgres
 from esrbridge.once import log_file
-from esrbridge.report import ATTENTION, FINE, collect
-from services.competency import store as competency
-from services.confirmations import store as confirmations
-from services.outbound import store as outbound
-from services.people import store as people
+from esrbridge.report import ATTENTION, FINE
 from shared.accounting import Fate
-from shared.clock import FixedClock
-from shared.config import BridgeConfig
-from shared.db.ledger import Ledger
 from tests.e2e import story
-
-LMS = "lms-{vpd}.sqlite"
-STATES = {"people": people, "competency": competency, "outbound": outbound, "confirmations": confirmations}
-PERSONAL = (
-    "Sampleton", "Fern", "Mockford", "Rowan", "Placeholder", "Zo\u00eb", "Specimen", "Orla", "Loosestrife",
-    "QQ1234", "19900115", "1990-01-15", "@trust", "@mail",
-)  # fmt: skip
-"""Names, birth dates, NI numbers and mail addresses of the people in the files of these tests."""
-
-
-@dataclass(frozen=True)
-class Trust:
-    """One trust of the bridge."""
-
-    vpd: str
-    bridge: Bridge
-    folder: Path
-
-    def put(self, name: str, content: bytes) -> Path:
-        return story.put(self.folder, self.vpd, name, content)
-
-    async def night(self) -> dict[str, Any]:
-        """Let the bridge work; return what it reports of this trust, and check that nothing in it is personal."""
-        await self.bridge.until_idle()
-        report = await collect(self.bridge)
-        told = json.dumps(report, ensure_ascii=False) + (self.folder / STATE / "bridge.log").read_text("utf-8")
-        assert [secret for secret in PERSONAL if secret in told] == []
-        trust: dict[str, Any] = report["trusts"][self.vpd]
-        return trust | {"exit": report["exit"]}
-
-    async def held(self) -> dict[str, Any]:
-        """Everything that the bridge and the LMS hold of this trust, apart from the list of files."""
-        rows: dict[str, Any] = {}
-        for service, store in STATES.items():
-            async with self.bridge.components[service].work.engine.connect() as connection:
-                for table in store.METADATA.sorted_tables:
-                    if table.name != "outbox":
-                        found = await connection.execute(select(table).where(table.c.vpd == self.vpd))
-                        rows[table.fullname] = sorted(map(repr, found))
-        lms = story.prepare_lms(self.folder / LMS.format(vpd=self.vpd), self.vpd)
-        return rows | {"accounts": lms.accounts(), "lms": lms.certifications(), "evidence": lms.evidence()}
-
-    async def fates(self, name: str) -> dict[int, Fate]:
-        async with self.bridge.readers["ingest"].trust(self.vpd) as connection:
-            blocks = await Ledger("ingest").blocks(connection, (self.vpd, name.format(vpd=self.vpd)))
-        return {line.line: line.fate for block in blocks for line in block.lines()}
+from tests.e2e.trusts import LMS, Trust, open_trust
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +36,10 @@ def vpds() -> Iterator[str]:
     return iter(str(number) for number in range(101, 999))
 
 
-@asynccontextmanager
-async def _open(folder: Path, vpd: str) -> AsyncIterator[Trust]:
-    lms = {"driver": "sandbox", "url": IN_PROCESS + LMS.format(vpd=vpd)}
-    config = BridgeConfig.model_validate({"trusts": [story.trust(vpd, lms)]})
-    story.prepare_lms(folder / LMS.format(vpd=vpd), vpd)
-    clock = FixedClock(datetime.fromisoformat(story.NOW))
-    async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
-        yield Trust(vpd, bridge, folder)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def standing(folder: Path, vpds: Iterator[str]) -> AsyncIterator[Trust]:
     """A trust that has loaded the sample full file, for all the files that must change nothing."""
-    async with _open(folder, next(vpds)) as trust:
+    async with open_trust(folder, next(vpds)) as trust:
         trust.put(story.FULL, story.sample(trust.vpd, story.FULL))
         await trust.night()
         yield trust
@@ -116,7 +48,7 @@ async def standing(folder: Path, vpds: Iterator[str]) -> AsyncIterator[Trust]:
 @pytest.fixture
 async def new_trust(folder: Path, vpds: Iterator[str]) -> AsyncIterator[Trust]:
     """A trust that has loaded nothing."""
-    async with _open(folder, next(vpds)) as trust:
+    async with open_trust(folder, next(vpds)) as trust:
         yield trust
 
 
@@ -311,6 +243,12 @@ async def test_the_corrected_completion_file_is_applied_although_its_name_was_qu
     assert sum(good["accounted"].values()) == good["records"] == 5
 
 
+def _and_told_of_the_repeat(events: dict[str, int]) -> dict[str, int]:
+    """What was said before, that the file came again, and one confirmation more."""
+    confirmed = events["ingest.FileConfirmed"] + 1
+    return events | {"ingest.FileRepeated": 1, "ingest.FileConfirmed": confirmed}
+
+
 def _date_back(path: Path) -> None:
     """Let a file be a minute old, so that whatever happens to it now is later."""
     stat = path.stat()
@@ -328,7 +266,7 @@ async def test_the_same_file_again_is_counted_and_nothing_is_applied_twice(trust
 
     assert await trust.held() == before
     assert [file["repeats"] for file in again["files"]] == [0, 1]
-    assert again | {"files": []} == first | {"files": []}
+    assert again | {"files": []} == first | {"files": [], "events": _and_told_of_the_repeat(first["events"])}
     assert again["exit"] == FINE
 
 
@@ -346,7 +284,7 @@ async def test_the_same_file_under_a_name_in_other_letter_case_is_the_same_file(
         (story.FULL.format(vpd=trust.vpd), 0),
         (story.FIRST_CHANGES.format(vpd=trust.vpd), 1),
     ]
-    assert again | {"files": []} == first | {"files": []}
+    assert again | {"files": []} == first | {"files": [], "events": _and_told_of_the_repeat(first["events"])}
 
 
 async def test_two_copies_of_a_file_are_one_repeat_however_often_the_bridge_is_started(
@@ -357,7 +295,7 @@ async def test_two_copies_of_a_file_are_one_repeat_however_often_the_bridge_is_s
     story.put(folder, vpd, story.FULL.lower(), story.sample(vpd, story.FULL))
 
     for _ in range(2):
-        async with _open(folder, vpd) as trust:
+        async with open_trust(folder, vpd) as trust:
             files.append((await trust.night())["files"])
 
     assert files[1] == files[0]
@@ -406,7 +344,7 @@ async def test_a_completion_file_with_the_name_of_an_applied_one_but_other_bytes
 async def test_a_file_that_comes_before_its_turn_is_held_with_f006_until_the_gap_fills(
     folder: Path, vpds: Iterator[str]
 ) -> None:
-    async with _open(folder, next(vpds)) as trust:
+    async with open_trust(folder, next(vpds)) as trust:
         trust.put(story.FULL, story.sample(trust.vpd, story.FULL))
         await trust.night()
         before = await trust.held()
@@ -422,7 +360,7 @@ async def test_a_file_that_comes_before_its_turn_is_held_with_f006_until_the_gap
         report = await trust.night()
         assert [(file["status"], file["reason"]) for file in report["files"]] == [("complete", "")] * 3
         state = await _observe(trust)
-    async with _open(folder, next(vpds)) as in_order:
+    async with open_trust(folder, next(vpds)) as in_order:
         for name, content in (
             (story.FULL, story.sample(in_order.vpd, story.FULL)),
             (story.FIRST_CHANGES, story.sample(in_order.vpd, story.FIRST_CHANGES)),
@@ -672,13 +610,14 @@ async def test_a_file_dated_in_the_future_by_its_senders_clock_is_taken_all_the_
 async def test_files_of_a_trust_that_bridge_yaml_no_longer_names_do_not_stop_the_others(
     folder: Path, vpds: Iterator[str]
 ) -> None:
-    async with _open(folder, next(vpds)) as leaving:
+    async with open_trust(folder, next(vpds)) as leaving:
         leaving.put(story.FULL, story.sample(leaving.vpd, story.FULL))
-        (door, _) = leaving.bridge.components["ingest"].jobs
+        door, judge, *_ = leaving.bridge.components["ingest"].jobs
         # Killed when its file was let in but not yet split, and taken out of bridge.yaml before the next run.
         await door.run()
+        await judge.run()
 
-    async with _open(folder, next(vpds)) as trust:
+    async with open_trust(folder, next(vpds)) as trust:
         trust.put(story.FULL, story.sample(trust.vpd, story.FULL))
         await trust.night()
         await _assert_good_file_is_applied_besides(trust)

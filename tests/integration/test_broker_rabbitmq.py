@@ -19,7 +19,7 @@ from aiormq.channel import Channel
 from esrbridge.local import LocalRabbitMQ
 from esrbridge.local import rabbitmq as rabbitmq_node
 from shared.errors import BrokerUnavailableError, TopologyError, UnroutableError
-from shared.messaging import rabbitmq
+from shared.messaging import rabbit_link, rabbitmq
 from shared.messaging.message import Message
 from shared.messaging.rabbitmq import RabbitBroker
 from shared.messaging.topology import DEAD, Topology
@@ -76,7 +76,7 @@ async def _started(url: str, queues: Topology) -> AsyncIterator[RabbitBroker]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rabbitmq, "DEADLINE", DEADLINE)
+    monkeypatch.setattr(rabbit_link, "DEADLINE", DEADLINE)
 
 
 def people(queues: Topology) -> str:
@@ -108,7 +108,7 @@ async def test_confirmed_messages_and_the_same_broker_object_survive_the_death_o
             await take(subscription, 5)
             waiting = asyncio.create_task(subscription.next(10, 60.0))
             await asyncio.to_thread(mortal.kill)
-            monkeypatch.setattr(rabbitmq, "DEADLINE", DEADLINE)
+            monkeypatch.setattr(rabbit_link, "DEADLINE", DEADLINE)
             await unavailable_soon(waiting)
             await unavailable_soon(subscription.ack())
         await unavailable_soon(broker.publish([to_people(queues)]))
@@ -188,7 +188,7 @@ async def test_a_network_that_passes_nothing_on_cannot_hold_a_call_past_its_dead
 async def test_a_dead_peer_is_noticed_by_its_missing_heartbeats(
     network: Network, queues: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rabbitmq, "HEARTBEAT", 1)
+    monkeypatch.setattr(rabbit_link, "HEARTBEAT", 1)
     async for distant in _started(network.url, queues):
         async with distant.subscribe(people(queues), prefetch=10) as subscription:
             network.freeze()
@@ -201,7 +201,7 @@ async def test_cancelling_a_publish_that_hangs_is_prompt_and_leaves_a_broker_tha
     network: Network, distant: RabbitBroker, queues: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await distant.publish([to_people(queues)])
-    monkeypatch.setattr(rabbitmq, "DEADLINE", 60.0)
+    monkeypatch.setattr(rabbit_link, "DEADLINE", 60.0)
     network.freeze()
     hanging = asyncio.create_task(distant.publish([to_people(queues, number) for number in range(1_000)]))
     await asyncio.wait([hanging], timeout=0.2)
@@ -276,13 +276,32 @@ async def test_a_broker_short_of_memory_blocks_publishers_up_to_their_deadline_a
     try:
         await asyncio.to_thread(rabbitmqctl, rabbitmq_server, "set_vm_memory_high_watermark", "absolute", "1")
         with monkeypatch.context() as patch:
-            patch.setattr(rabbitmq, "DEADLINE", DEADLINE)
+            patch.setattr(rabbit_link, "DEADLINE", DEADLINE)
             await unavailable_soon(broker.publish([to_people(queues, 4)]))
         taken = await drain(broker, people(queues), 3)
         assert sorted(ids(taken)) == ["id-0", "id-1", "id-2"]
     finally:
         await asyncio.to_thread(rabbitmqctl, rabbitmq_server, "set_vm_memory_high_watermark", "0.4")
     await asyncio.wait_for(broker.publish([to_people(queues, 5)]), SOON)
+
+
+async def test_a_publisher_blocked_in_the_middle_of_its_windows_goes_on_when_the_broker_has_memory_again(
+    rabbitmq_server: LocalRabbitMQ, broker: RabbitBroker, queues: Topology
+) -> None:
+    if rabbitmq_server.node is None:
+        pytest.skip("only a private node may be put under an alarm")
+    dead = f"{people(queues)}.dead"
+    try:
+        await asyncio.to_thread(rabbitmqctl, rabbitmq_server, "set_vm_memory_high_watermark", "absolute", "1")
+        publishing = asyncio.create_task(
+            broker.publish([to_people(queues, number).to("", dead) for number in range(5_000)])
+        )
+        done, _ = await asyncio.wait([publishing], timeout=1)
+        assert not done
+    finally:
+        await asyncio.to_thread(rabbitmqctl, rabbitmq_server, "set_vm_memory_high_watermark", "0.4")
+    await asyncio.wait_for(publishing, SOON)
+    assert sorted(ids(await drain(broker, dead, 5_000))) == sorted(f"id-{number}" for number in range(5_000))
 
 
 def rabbitmqctl(server: LocalRabbitMQ, *arguments: str) -> None:

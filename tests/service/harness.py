@@ -32,7 +32,14 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    service: str, *, database: str, password: str, broker: str, files: Path, token: str = TOKEN
+    service: str,
+    *,
+    database: str,
+    password: str,
+    broker: str,
+    files: Path,
+    token: str = TOKEN,
+    config: BridgeConfig | None = None,
 ) -> AsyncIterator[Running]:
     settings = Settings(
         database_url=make_url(database)
@@ -46,7 +53,7 @@ async def running(
         scan_seconds=0.05,
         settle_seconds=0,
     )
-    config = BridgeConfig(trusts=tuple(TrustConfig(vpd=vpd) for vpd in TRUSTS))
+    config = config or BridgeConfig(trusts=tuple(TrustConfig(vpd=vpd) for vpd in TRUSTS))
     app = make_app(service, import_module(f"services.{service}.main").build, settings, config)
     way = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

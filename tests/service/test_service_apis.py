@@ -192,7 +192,8 @@ def api_routes(found: Iterable[BaseRoute]) -> Iterator[APIRoute]:
 
 def routes(app: FastAPI, word: str = "a") -> list[tuple[str, str]]:
     """Every method and path under ``/v1``, for trust 991, parameters filled in so that only the token is missing."""
-    filled = {"vpd": "991", "name": word, "line": "1", "person_id": word, "letter": word}
+    receipt = "0" * 32 if word == "a" else word
+    filled = {"vpd": "991", "name": word, "line": "1", "person_id": word, "letter": word, "receipt": receipt}
     found = [
         (method, route.path.format(**filled))
         for route in api_routes(app.routes)
@@ -289,5 +290,6 @@ async def test_while_the_database_is_away_the_api_says_so_and_blames_nobody(
 
 
 async def asked(running: Running, method: str, path: str) -> httpx.Response:
-    body = {"who": "an operator", "why": "a test", "columns": {}}
+    done = {"reference": "1", "person_id": "1", "certification_idnumber": "1", "completed_at": "2026-03-03T10:00:00"}
+    body = {"who": "an operator", "why": "a test", "columns": {}, "completions": [done]}
     return await running.client.request(method, path, json=body if method == "POST" else None)

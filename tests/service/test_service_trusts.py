@@ -14,7 +14,7 @@ from esrbridge.embedded import as_role
 from services.competency import store as competency
 from services.confirmations import store as confirmations
 from services.console import store as console
-from services.ingest import store as ingest
+from services.ingest import schema as ingest
 from services.outbound import store as outbound
 from services.people import store as people
 from shared.accounting import Fate
@@ -105,6 +105,75 @@ async def test_ingest_tells_the_fate_of_one_line_to_its_own_trust(serve: Serve, 
         await get(running, f"{THEIRS}/files/{FILE}/lines/2", 404)
         for wrong in ("0", "-1", "two", "1.5"):
             await get(running, f"{MINE}/files/{FILE}/lines/{wrong}", 422)
+
+
+DECISION = {"who": "a.nother", "why": "agreed with ESR"}
+
+
+def held(name: str) -> list[dict[str, Any]]:
+    """A file that was applied, in a counter of its own, and one that waits for the number between."""
+    common = {"stream": f"counter of {name}", "fates": {}}
+    return [
+        file("991", f"before {name}", 1) | common | {"seq": 1, "status": "complete", "code": "", "answered": True},
+        file("991", name, 3) | common | {"seq": 3, "status": "held", "code": "F006", "answered": False},
+    ]
+
+
+async def test_ingest_says_what_can_be_done_with_a_held_file_and_does_it_in_the_operators_name(
+    serve: Serve, rows: Open
+) -> None:
+    name = "CS_991_CST_CSC_20260306_00000005.DAT"
+    async with rows("ingest") as connection:
+        await put(connection, ingest.FILES, held(name))
+    async with serve("ingest") as running:
+        [before] = await get(running, f"{MINE}/files/{name}")
+        await get(running, f"{THEIRS}/files/{name}", 404)
+        answer = await running.client.post(f"{MINE}/files/{name}/discard", json=DECISION)
+        again = await running.client.post(f"{MINE}/files/{name}/release", json=DECISION)
+    assert (before["status"], before["offers"]) == ("held", ["release", "discard", "request"])
+    assert (answer.status_code, answer.json()["status"]) == (200, "discarded")
+    assert (again.status_code, again.json()["detail"][-25:]) == (409, "; release is not possible")
+    async with rows("ingest") as connection:
+        (noted,) = (await connection.execute(select(ingest.ACTIONS).where(ingest.ACTIONS.c.file == name))).all()
+    assert (noted.who, noted.action, noted.why) == ("a.nother", "discard", "agreed with ESR")
+
+
+@pytest.mark.parametrize("action", ["release", "discard", "recheck"])
+async def test_ingest_does_nothing_with_a_file_of_another_trust_or_without_a_reason(
+    serve: Serve, rows: Open, action: str
+) -> None:
+    name = f"CS_991_CST_CSC_20260307_0000000{len(action)}_{action}.DAT"
+    async with rows("ingest") as connection:
+        await put(connection, ingest.FILES, held(name))
+    async with serve("ingest") as running:
+        theirs = await running.client.post(f"{THEIRS}/files/{name}/{action}", json=DECISION)
+        silent = await running.client.post(f"{MINE}/files/{name}/{action}", json={"who": "a.nother", "why": ""})
+        [after] = await get(running, f"{MINE}/files/{name}")
+    assert (theirs.status_code, silent.status_code, after["status"]) == (409, 422, "held")
+
+
+async def test_ingest_asks_for_a_full_file_once_however_often_it_is_told(serve: Serve) -> None:
+    async with serve("ingest") as running:
+        first = await running.client.post(f"{MINE}/snapshot-requests", json=DECISION)
+        again = await running.client.post(f"{MINE}/snapshot-requests", json=DECISION)
+        unknown = await running.client.post(f"{EMPTY}/snapshot-requests", json=DECISION)
+        [asked] = await get(running, f"{MINE}/snapshot-requests")
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert asked["as_at"] == first.json()["as_at"]
+    assert unknown.status_code == 409
+
+
+async def test_ingest_lists_absent_people_and_alarms_to_their_own_trust(serve: Serve, rows: Open) -> None:
+    missing = {"vpd": "991", "person_id": "9000001", "file": "before.DAT", "file_no": 1, "absent_from": FILE}
+    alarm = {"vpd": "991", "kind": "late", "subject": "2026-03-03", "raised_at": NOON}
+    async with rows("ingest") as connection:
+        await put(connection, ingest.ROSTER, [missing, missing | {"person_id": "9000002", "absent_from": ""}])
+        await put(connection, ingest.ALARMS, [alarm])
+    async with serve("ingest") as running:
+        mine = (await get(running, f"{MINE}/absent"), await get(running, f"{MINE}/alarms"))
+        assert await get(running, f"{THEIRS}/absent") == await get(running, f"{THEIRS}/alarms") == []
+    assert mine[0] == [{"person_id": "9000001", "absent_from": FILE, "last_file": "before.DAT"}]
+    assert ("late", "2026-03-03") in [(one["kind"], one["subject"]) for one in mine[1]]
 
 
 # --- people -----------------------------------------------------------------------------------------------------

@@ -186,3 +186,103 @@ def test_a_number_is_read_as_it_is_written_with_or_without_quotes(tmp_path: Path
     else:
         (trust,) = load_config(path).trusts
         assert (trust.vpd, trust.completions.cut_off, trust.completions.first_sequence) == (vpd, "18:00", 15)
+
+
+# --- connections ------------------------------------------------------------------------------------------------
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHzBEb9l3nkQpYtkfwmsiSBBnqOGFSbqTGfvbp4mrjyn"
+SFTP = f"transport: sftp, host: esr.example, user: t999, key_file: keys/esr, host_key: {HOST_KEY}"
+FTPS = "transport: ftps, host: esr.example, user: t999, password_file: keys/word"
+
+
+def esr(said: str) -> str:
+    return trust(f"    esr: {{{said}}}")
+
+
+def test_without_a_connection_nothing_is_connected(tmp_path: Path) -> None:
+    one = load(tmp_path, 'trusts: [{vpd: "999"}]').trusts[0]
+    assert (one.esr.transport, one.esr.remote, one.lms.connection.remote) == ("folder", False, False)
+    assert not load(tmp_path, esr("transport: folder")).trusts[0].esr.remote
+
+
+def test_a_connection_by_sftp_is_read_and_its_files_lie_beside_bridge_yaml(tmp_path: Path) -> None:
+    said = f"{SFTP}, pattern: '*.dat', remove: yes, every_seconds: 300, timeout_seconds: 9.5, deliver_to: ''"
+    read = load(tmp_path, esr(said)).trusts[0].esr
+    assert (read.remote, read.address, read.user, read.host_key) == (True, "esr.example:22", "t999", HOST_KEY)
+    assert read.key_file == tmp_path / "keys" / "esr"
+    assert (read.collect_from, read.deliver_to, read.pattern, read.remove) == ("Out", "", "*.dat", True)
+    assert (read.every_seconds, read.timeout_seconds, read.transfer_seconds) == (300, 9.5, 3600)
+
+
+def test_a_connection_by_ftps_is_read_and_the_lms_may_have_one_too(tmp_path: Path) -> None:
+    text = trust(f"    lms: {{connection: {{{FTPS}, port: 2121, ca_file: /etc/ca.pem, collect_from: /exports}}}}")
+    read = load(tmp_path, text).trusts[0].lms.connection
+    assert (read.remote, read.address, read.collect_from) == (True, "esr.example:2121", "/exports")
+    assert (read.password_file, read.ca_file) == (tmp_path / "keys" / "word", Path("/etc/ca.pem"))
+
+
+def test_a_shared_folder_needs_only_its_path(tmp_path: Path) -> None:
+    read = load(tmp_path, esr("path: share")).trusts[0].esr
+    assert (read.remote, read.path, read.address) == (True, tmp_path / "share", str(tmp_path / "share"))
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ("transport: ftp", "transport"),
+        (SFTP.replace("host: esr.example, ", ""), "'host'"),
+        (SFTP.replace("user: t999, ", ""), "'user'"),
+        (SFTP.replace("host: esr.example, user: t999, ", ""), "'host' and 'user'"),
+        (SFTP.replace("esr.example", "'esr example'"), "host"),
+        (SFTP.replace("esr.example", "sftp://esr.example"), "host"),
+        (f"{SFTP}, port: 0", "port"),
+        (f"{SFTP}, port: 65536", "port"),
+        (f"{SFTP}, port: ssh", "port"),
+        (f"{SFTP}, password_file: word", "not both"),
+        (SFTP.replace("key_file: keys/esr, ", ""), "'key_file' or 'password_file'"),
+        (SFTP.replace("key_file: keys/esr", "password_file: word, key_passphrase_file: x"), "key_passphrase_file"),
+        (SFTP.partition(", host_key")[0], "'host_key' or 'host_key_file'"),
+        (f"{SFTP}, host_key_file: keys", "not both"),
+        (SFTP.replace(HOST_KEY, "ssh-ed25519"), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, HOST_KEY[:-4]), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, HOST_KEY + "AAAA"), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, HOST_KEY.replace("ssh-ed25519", "ssh-rsa")), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, f"esr.example {HOST_KEY}"), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, HOST_KEY.replace("AAAA", "AA%A")), "host key cannot be read"),
+        (SFTP.replace(HOST_KEY, '"# none"'), "no host key"),
+        (f"{SFTP}, ca_file: x", "'ca_file' is not for transport 'sftp'"),
+        (f"{SFTP}, path: x", "'path' is not for transport 'sftp'"),
+        (FTPS.replace(", password_file: keys/word", ""), "needs 'password_file'"),
+        (f"{FTPS}, key_file: x", "'key_file' is not for transport 'ftps'"),
+        (f"{FTPS}, host_key: {HOST_KEY}", "'host_key' is not for transport 'ftps'"),
+        (f"{FTPS}, password: x", "password"),
+        (f"{FTPS}, collect_from: '', deliver_to: ''", "nothing to do"),
+        (f'{FTPS}, collect_from: "Out\\r\\nDELE x"', "collect_from"),
+        (f'{FTPS}, user: "t999\\r\\nDELE x"', "user"),
+        (f"{FTPS}, pattern: ''", "pattern"),
+        (f"{FTPS}, pattern: 'a/*'", "pattern"),
+        (f"{FTPS}, every_seconds: 0", "every_seconds"),
+        (f"{FTPS}, timeout_seconds: 0", "timeout_seconds"),
+        (f"{FTPS}, timeout_seconds: 101", "timeout_seconds"),
+        ("collect_from: Out", "nothing is connected"),
+        ("host: esr.example", "'host' is not for transport 'folder'"),
+        ("path: x, user: y", "'user' is not for transport 'folder'"),
+    ],
+)
+def test_a_connection_that_cannot_work_is_refused_with_what_is_wrong(tmp_path: Path, said: str, word: str) -> None:
+    refused = refusal(tmp_path, esr(said))
+    assert "trusts.0.esr" in refused
+    assert word in refused
+
+
+@pytest.mark.parametrize("key", ["password", "host_key", "host", "transport", "port"])
+def test_a_secret_in_a_wrong_place_is_not_repeated(tmp_path: Path, key: str) -> None:
+    said = f"{SFTP}, {key}: '{SECRET} {SECRET}'" if key not in SFTP else f"{key}: '{SECRET} {SECRET}'"
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path, esr(said))
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_several_host_keys_and_remarks_may_stand_in_one_text(tmp_path: Path) -> None:
+    said = SFTP.replace(HOST_KEY, f'"# old\\n{HOST_KEY}\\n\\n# new\\n{HOST_KEY} a remark\\n"')
+    assert load(tmp_path, esr(said)).trusts[0].esr.host_key.count(HOST_KEY) == 2

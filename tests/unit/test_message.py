@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.message import Message, derived_id, trace_of
+from shared.messaging.message import Message, Origin, derived_id, trace_of
 
 HIRED = Message(exchange="bridge.events", type="people.EmployeeHired", message_id="m", vpd="999", body=b"{}")
 
@@ -43,3 +43,12 @@ def test_a_trace_has_the_form_of_w3c_and_is_never_all_zero(vpd: str, file: str, 
     trace = trace_of(vpd, file, line)
     assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", trace)
     assert set(trace.split("-")[2]) != {"0"}
+
+
+@given(st.text(), st.text(), st.integers(0, 2**40), st.integers(0, 2**40))
+def test_the_origin_of_a_file_derives_the_same_ids_and_traces_in_less_time(
+    vpd: str, file: str, number: int, line: int
+) -> None:
+    origin = Origin(vpd, file, number)
+    assert origin.message_id(line) == derived_id(vpd, file, number, line) == origin.message_id(line)
+    assert origin.trace(line) == trace_of(vpd, file, line)

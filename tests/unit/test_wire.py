@@ -3,15 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pamqp import frame, header
+from pamqp import frame
 from pamqp.commands import Basic
 
+from shared.messaging.frames import KEPT, Frames
 from shared.messaging.message import Message
 from shared.messaging.topology import EVENTS, RECORDS
-from shared.messaging.wire import from_delivery, to_properties
+from shared.messaging.wire import from_delivery
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 short = st.text(alphabet="abcXYZ.-_0123456789", min_size=1, max_size=60)
@@ -22,13 +24,13 @@ messages = st.builds(
     type=short,
     message_id=short,
     vpd=st.from_regex(r"[0-9]{3,4}", fullmatch=True),
-    body=st.binary(),
+    body=st.binary() | st.integers(0, 3 * 4096).map(bytes),
     address=short,
     stream=st.sampled_from(["", "feed", "cmc", "lms"]),
     file=st.just("") | short,
     file_no=st.integers(0, 2**62),
     line=st.integers(0, 2**40),
-    timestamp=st.integers(0, 2**32),
+    timestamp=st.integers(0, 2**32 - 1),
     traceparent=st.just("") | short,
     code=st.just("") | short,
     reason=words,
@@ -37,12 +39,37 @@ messages = st.builds(
 )
 
 
+MOST = 4096
+"""The smallest size of frame a broker may ask for."""
+
+CHANNEL = 7
+
+
+def frames_of(message: Message, *, mandatory: bool = False, frame_max: int = MOST) -> list[Any]:
+    """Return the frames of a message as the client library's own decoder reads them."""
+    sent = Frames(CHANNEL, frame_max, lambda *_: mandatory).of(message)
+    found = []
+    while sent:
+        size, channel, one = frame.unmarshal(sent)
+        assert channel == CHANNEL
+        assert size <= (frame_max or 131_072)
+        found.append(one)
+        sent = sent[size:]
+    return found
+
+
+def properties_of(message: Message) -> Basic.Properties:
+    properties = frames_of(message)[1].properties
+    assert isinstance(properties, Basic.Properties)
+    return properties
+
+
 def over_the_wire(message: Message) -> Message:
-    """Write the properties as the bytes of a content header frame and read them back."""
-    sent = frame.marshal(header.ContentHeader(body_size=len(message.body), properties=to_properties(message)), 1)
-    _, _, received = frame.unmarshal(sent)
-    assert isinstance(received, header.ContentHeader)
-    return from_delivery(message.exchange, message.routing_key, received.properties, message.body)
+    """Write a message as a publisher does and read it as a consumer does."""
+    method, content, *parts = frames_of(message)
+    body = b"".join(part.value for part in parts)
+    assert len(body) == content.body_size
+    return from_delivery(method.exchange, method.routing_key, content.properties, body)
 
 
 def record(**said: Any) -> Message:
@@ -64,18 +91,18 @@ def test_a_message_without_an_address_comes_back_addressed_by_its_type() -> None
 
 
 def test_messages_survive_a_restart_of_the_broker() -> None:
-    assert to_properties(record()).delivery_mode == 2
+    assert properties_of(record()).delivery_mode == 2
 
 
 def test_the_body_is_declared_as_json_and_stands_in_no_header() -> None:
-    properties = to_properties(record(body=b'{"last_name":"Canary"}'))
+    properties = properties_of(record(body=b'{"last_name":"Canary"}'))
     assert properties.content_type == "application/json"
     assert "Canary" not in str(vars(properties)) + str(properties.headers)
 
 
 def test_an_event_carries_the_attributes_of_a_cloud_event() -> None:
     event = record(exchange=EVENTS, type="people.EmployeeHired", timestamp=1_772_496_000, traceparent="00-a-b-01")
-    said = to_properties(event).headers or {}
+    said = properties_of(event).headers or {}
     assert {name: value for name, value in said.items() if name.startswith("cloudEvents:")} == {
         "cloudEvents:specversion": "1.0",
         "cloudEvents:id": "m",
@@ -87,7 +114,7 @@ def test_an_event_carries_the_attributes_of_a_cloud_event() -> None:
 
 
 def test_a_record_is_no_cloud_event() -> None:
-    assert not [name for name in to_properties(record()).headers or {} if name.startswith("cloudEvents:")]
+    assert not [name for name in properties_of(record()).headers or {} if name.startswith("cloudEvents:")]
 
 
 def test_what_a_stranger_published_comes_out_with_empty_identity() -> None:
@@ -122,6 +149,51 @@ def test_what_our_consumer_said_stands_above_what_the_broker_says() -> None:
 
 
 def test_the_time_of_a_message_is_kept_when_it_is_published_again() -> None:
-    properties = to_properties(record(timestamp=1_772_496_000))
+    properties = properties_of(record(timestamp=1_772_496_000))
     assert properties.timestamp == datetime(2026, 3, 3, tzinfo=UTC)
     assert over_the_wire(over_the_wire(record(timestamp=1_772_496_000))).timestamp == 1_772_496_000
+
+
+# --- the frames themselves --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", Message.__struct_fields__)
+@pytest.mark.parametrize("exchange", [EVENTS, RECORDS])
+def test_messages_that_differ_in_one_thing_only_are_not_mixed_up(name: str, exchange: str) -> None:
+    one = record(exchange=exchange, type="a", address="b", stream="c", file="d", code="e", reason="f", queue="g")
+    value = getattr(one, name)
+    other = msgspec.structs.replace(one, **{name: value + 1 if isinstance(value, int) else value + value[:1]})
+    encoder = Frames(CHANNEL, MOST, lambda *_: False)
+    assert encoder.of(one) == Frames(CHANNEL, MOST, lambda *_: False).of(one)
+    assert encoder.of(other) == Frames(CHANNEL, MOST, lambda *_: False).of(other)
+
+
+def test_more_kinds_of_message_than_are_kept_come_out_right_too() -> None:
+    encoder = Frames(CHANNEL, MOST, lambda *_: False)
+    said = [record(type=f"person.{number}", file_no=number) for number in range(KEPT + 10)] * 2
+    assert [encoder.of(one) for one in said] == [Frames(CHANNEL, MOST, lambda *_: False).of(one) for one in said]
+
+
+@pytest.mark.parametrize("size", [0, 1, MOST - 9, MOST - 8, MOST - 7, 3 * MOST, 1_000_000])
+def test_a_body_of_any_size_fits_the_frames_the_broker_allows(size: int) -> None:
+    said = record(body=bytes(range(256)) * (size // 256) + bytes(size % 256))
+    assert over_the_wire(said).body == said.body
+
+
+def test_a_broker_that_sets_no_limit_gets_frames_of_the_usual_size() -> None:
+    _, _, *parts = frames_of(record(body=bytes(200_000)), frame_max=0)
+    assert [len(part.value) for part in parts] == [131_064, 68_936]
+
+
+@pytest.mark.parametrize("mandatory", [True, False])
+def test_the_broker_is_told_whether_a_message_must_have_a_queue(mandatory: bool) -> None:
+    method = frames_of(record(address="people.records"), mandatory=mandatory)[0]
+    assert isinstance(method, Basic.Publish)
+    assert (method.exchange, method.routing_key) == (RECORDS, "people.records")
+    assert (method.mandatory, method.immediate) == (mandatory, False)
+
+
+def test_a_file_name_that_is_no_text_and_too_long_for_amqp_is_cut_and_not_in_the_way() -> None:
+    said = over_the_wire(record(file="x" + "\ufffd" * 255))
+    assert said.file == "x" + "\ufffd" * 84
+    assert said.message_id == "m"

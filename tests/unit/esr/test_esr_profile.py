@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, FileRefusedError
-from shared.esr import check_fields, load_profile
+from shared.esr import Control, check_fields, load_profile
+from shared.esr.control import Sequence, Window
 
 PROFILE = load_profile("esr-cstf")
 GDW = load_profile("esr-go-gdw")
@@ -31,7 +32,8 @@ def test_the_profile_knows_its_kinds_and_what_answers_them() -> None:
 def test_every_record_a_file_may_hold_has_a_routing_key() -> None:
     for profile in (PROFILE, GDW):
         held = frozenset[str]().union(*(kind.records for kind in profile.kinds.values()))
-        assert held == profile.routing.keys()
+        assert held >= profile.routing.keys()
+        assert {code for code in held if profile.records[code].routing} == profile.routing.keys()
     assert PROFILE.routing["PRA"] == "person.upsert"
     assert PROFILE.routing["CFH"] == "confirmation_file.upsert"
 
@@ -82,7 +84,7 @@ def test_a_name_outside_the_rule_is_refused_with_f001_and_not_repeated(name: str
 
 
 @given(
-    st.lists(st.tuples(st.dates(), st.integers(0, 99_999_999), st.sampled_from(["CSF", "CSC"])), min_size=2, max_size=2)
+    st.lists(st.tuples(st.dates(), st.integers(1, 99_999_999), st.sampled_from(["CSF", "CSC"])), min_size=2, max_size=2)
 )
 def test_numbers_sort_as_date_and_sequence_do(parts: list[tuple[date, int, str]]) -> None:
     first, second = (PROFILE.parse_file_name(PROFILE.file_name("999", kind, day, seq)) for day, seq, kind in parts)
@@ -166,6 +168,32 @@ def test_a_missing_or_undecodable_file_is_a_configuration_error(tmp_path: Path) 
         ('date: "YYYYMMDD"', 'date: "YYMMDD"', "is not made of"),
         ('date: "YYYYMMDD"', 'date: "YYYYMMDD HHMMSS"', "time of day"),
         ("trailer_count: data_records", "trailer_count: sum", "supported: all_lines"),
+        ("column_count: strict", "column_count: lenient", "supported: record, strict"),
+        ("timezone: Europe/London", "timezone: UTC", "supported: Europe/London"),
+        ('interface_versions: ["01"]', "interface_versions: []", "at least one version"),
+        ("structural_error: quarantine", "structural_error: load", "supported: quarantine_whole_file"),
+        ("record_error: reject_record_continue", "record_error: stop", "supported: reject_record_continue"),
+        ("duplicate: ignore_with_warning", "duplicate: load", "supported: ignore_with_warning"),
+        ("gap: hold ", "gap: skip ", "supported: accept, hold"),
+        ("reset_on_full: false", "reset_on_full: maybe", "must be true or false"),
+        ("start: 1 ", "start: -1 ", "whole number from 0"),
+        ("start: 1 ", "begin: 1 ", "begin is not a setting"),
+        ("check: previous_run_equals_last_current_run", "check: overlap", "supported: none, previous_run"),
+        ("on_break: hold_and_offer_full", "on_break: load", "supported: hold_and_offer_full, hold_and_request_full"),
+        ("on_break:", "on_gap:", "on_gap is not a setting"),
+        ("{CTC: exceptions_only,", "{CTC: nothing,", "supported: every_record, exceptions_only, file_only"),
+        ("CMC: every_record}", "CMC: exceptions_only}", "supported: every_record"),
+        ("{CTC: exceptions_only,", "{CSF: exceptions_only,", "must name the confirming kinds: CMC, CTC"),
+        ("confirmed_by: CMC,", "confirmed_by: CTC,", "confirms and confirmed_by do not fit"),
+        ("confirms: [CMP],", "confirms: [CSF],", "confirms and confirmed_by do not fit"),
+        ("seed: CSF", "seed: CSX", "CSX is not a kind"),
+        ("seed: CSF", "seed: CSC", "names a full kind"),
+        ("counter: fixed_1", "counter: requests", "supported: fixed_1"),
+        ("PRD: [record_type F(3) M, person_id", "PRD: [record_type F(3) M, people_id", "record of person.delete must"),
+        ("X(30) M key]", "X(30) M]", "must have one key column"),
+        ("  ORD: [record_type F(3)", "  Ord: [record_type F(3)", "written in capitals and digits"),
+        ("ignore_silently: [LOV]", "ignore_silently: [lov]", "'lov' is not a record type"),
+        ("  yes_no: {values", "  unused: {values: [A]}\n  yes_no: {values", "list unused stands at no column"),
         ('["Y", "N", "Yes", "No"]', "[Y, N, Yes, No]", "in quotes"),
         ('profile_version: "0.1"', "profile_version: 0.1", "in quotes"),
         ('profile_version: "0.1"', "", "profile_version is missing"),
@@ -175,7 +203,7 @@ def test_a_missing_or_undecodable_file_is_a_configuration_error(tmp_path: Path) 
         ("TCD: [record_type F(3) M, lms_reference X(50) M key]", "TCD: []", "has no columns"),
         ("TCD: [record_type F(3) M, lms_reference X(50) M key]", "TCD: 7", "must be a list of texts"),
         ("kinds:\n", "kinds: [\n", "is not readable YAML"),
-        ("rules:\n", "rules: 7\nother:\n", "other is not a setting"),
+        ("lists:", "rules: 7\nlists:", "rules is not a setting"),
         ("yes_no: {", "7: {", "key 7 must be text"),
         ("yes_no: {values:", "yes_no: {value:", "value is not a setting"),
     ],
@@ -205,6 +233,79 @@ def test_a_name_that_a_loose_pattern_lets_through_but_nobody_could_spell_is_f001
         with pytest.raises(FileRefusedError) as refused:
             profile.parse_file_name(f"CS_999_CST_CSF_20260302_{number}.DAT")
         assert refused.value.file_code == "F001"
+
+
+def test_the_profiles_say_how_files_follow_each_other_and_are_answered() -> None:
+    for profile in (PROFILE, GDW):
+        control = profile.control
+        assert (control.interface_versions, control.trailer_count) == (("01",), "data_records")
+        assert (profile.interface_versions, profile.trailer_count) == (("01",), "data_records")
+        assert control.sequence == Sequence(start=1, gap="hold", reset_on_full=False)
+        assert control.window == Window("previous_run_equals_last_current_run", "hold_and_offer_full")
+    assert PROFILE.control.confirm_detail == {"CTC": "exceptions_only", "CMC": "every_record"}
+    assert GDW.control.confirm_detail == {}
+
+
+def test_every_switch_of_control_can_be_thrown(tmp_path: Path) -> None:
+    text = SOURCE
+    for old, new in (
+        ('interface_versions: ["01"]', 'interface_versions: ["02", "01"]'),
+        ("trailer_count: data_records", "trailer_count: ignore"),
+        ("start: 1 ", "start: 412 "),
+        ("gap: hold ", "gap: accept "),
+        ("reset_on_full: false", "reset_on_full: true"),
+        ("check: previous_run_equals_last_current_run", "check: none"),
+        ("on_break: hold_and_offer_full", "on_break: hold_and_request_full"),
+        ("{CTC: exceptions_only,", "{CTC: file_only,"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / "trust.yaml").write_text(text, encoding="utf-8")
+    profile = load_profile(tmp_path / "trust.yaml")
+    assert profile.control == Control(
+        ("02", "01"),
+        "ignore",
+        Sequence(start=412, gap="accept", reset_on_full=True),
+        Window("none", "hold_and_request_full"),
+        {"CTC": "file_only", "CMC": "every_record"},
+    )
+    assert profile.parse_file_name("CS_999_CST_CSF_20260302_00000412.DAT").seq == 412
+    with pytest.raises(FileRefusedError):
+        profile.parse_file_name("CS_999_CST_CSF_20260302_00000411.DAT")
+    with pytest.raises(ValueError, match="number 411"):
+        profile.file_name("999", "CSF", date(2026, 3, 2), 411)
+
+
+def test_a_record_that_nothing_uses_has_a_layout_and_no_routing() -> None:
+    unused = {"PI", "ET", "ST", "TR", "AB", "CO", "DT", "EL", "QL"}
+    held = GDW.kinds["GOC"].records
+    assert {code[:2] for code in held if not GDW.records[code].routing} == unused
+    assert {code for code in held if code[:2] in unused} == {entity + action for entity in unused for action in "AD"}
+    assert len(held) == 32
+    assert GDW.kinds["GOF"].records == {code for code in held if code.endswith("A")}
+
+
+@pytest.mark.parametrize(
+    ("code", "width"),
+    [
+        ("PIA", 57), ("ETA", 57), ("STA", 58), ("TRA", 30), ("ABA", 48), ("COA", 16), ("DTA", 15), ("ELA", 26),
+        ("QLA", 13),
+    ],
+)  # fmt: skip
+def test_layouts_of_records_that_nothing_uses_have_their_public_width(code: str, width: int) -> None:
+    columns = GDW.records[code].columns
+    assert len(columns) == width
+    (key,) = GDW.records[code[:2] + "D"].key
+    assert GDW.records[code].key[0] == key
+
+
+def test_what_is_sensitive_in_records_that_nothing_uses_is_not_kept() -> None:
+    kept = {code: {c.name for c in GDW.records[code].columns if c.kept} for code in GDW.records}
+    assert kept["ABA"] == {"person_id", "absence_attendance_id", "last_update"}
+    assert kept["TRA"] == kept["ABA"]
+    assert kept["DTA"] == {"person_id", "disability_id"}
+    assert not {name for names in kept.values() for name in names if "segment_" in name or "entry_value" in name}
+    assert not {name for name in kept["ETA"] | kept["PIA"] | kept["STA"] if "attribute" in name or name[-1].isdigit()}
 
 
 def test_a_key_column_must_be_filled_whatever_its_use(tmp_path: Path) -> None:

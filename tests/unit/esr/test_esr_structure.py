@@ -157,11 +157,13 @@ def test_a_second_trailer_is_f005(tmp_path: Path) -> None:
     assert [(fault.code, fault.line) for fault in found.faults] == [("F005", 6), ("F005", 5)]
 
 
-def test_a_request_with_records_is_f005(tmp_path: Path) -> None:
+def test_a_request_with_records_is_f005_where_the_profile_names_no_seed(tmp_path: Path) -> None:
     name = "CS_999_CST_CSR_20260310_00000001.DAT"
-    header = f"HDR~{name}~20260310 000000"
-    assert check(tmp_path, header, name=name).faults == ()
-    assert codes(check(tmp_path, header, "PRD~9000001", name=name)) == ["F005"]
+    path, changed = tmp_path / name, tmp_path / "trust.yaml"
+    source = Path(__file__).parents[3] / "shared/esr/profiles/esr-cstf.yaml"
+    changed.write_text(source.read_text(encoding="utf-8").replace(", seed: CSF", ""), encoding="utf-8")
+    path.write_text(f"HDR~{name}~20260310 000000\nPRD~9000001\n")
+    assert codes(check_structure(path, load_profile(changed))) == ["F005"]
 
 
 @pytest.mark.parametrize(("mode", "count"), [("data_records", 3), ("all_lines", 5), ("ignore", 99)])

@@ -1,8 +1,10 @@
 """What the writer writes, the reader reads back equal; what the reader could not read, the writer refuses."""
 
+import io
 import tempfile
+import tracemalloc
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import RecordError
-from shared.esr import Column, Profile, check_structure, load_profile, read_records, validate_file, write_file
+from shared.esr import (
+    Profile,
+    check_structure,
+    load_profile,
+    read_records,
+    validate_file,
+    write_file,
+    write_records,
+)
+from tests.unit.esr import esr_writing
+from tests.unit.esr.esr_writing import DAY, at, kind_with, plain_record, records_of
 
 CSTF = load_profile("esr-cstf")
 GDW = load_profile("esr-go-gdw")
-DAY = date(2026, 3, 3)
-at = datetime.fromisoformat
 COMPLETION = {
     "lms_reference": "L999-0000000101",
     "vpd_code": "999",
@@ -30,17 +40,7 @@ COMPLETION = {
 
 
 def write(records: Iterable[tuple[str, Mapping[str, str]]], kind: str = "CMP", profile: Profile = CSTF) -> bytes:
-    return write_file(
-        profile,
-        kind,
-        vpd="999",
-        date=DAY,
-        seq=15,
-        created=at("2026-03-03T18:00:00"),
-        previous_run=at("2026-03-02T18:00:00"),
-        current_run=at("2026-03-03T18:00:00"),
-        records=records,
-    )
+    return esr_writing.write(profile, kind, list(records))
 
 
 def refusal(**changes: str) -> RecordError:
@@ -49,49 +49,90 @@ def refusal(**changes: str) -> RecordError:
     return refused.value
 
 
-def values_of(column: Column, profile: Profile) -> st.SearchStrategy[str]:
-    """Any value the column may hold, "" for none among them where it may be empty."""
-    letters = st.characters(codec=profile.encoding, exclude_characters="~\0\r\n")
-    strategy: st.SearchStrategy[str]
-    if column.list is not None:
-        strategy = st.sampled_from(sorted(column.list.values))
-    elif column.type == "D":
-        strategy = st.dates(max_value=date(4712, 12, 30)).map(date.isoformat)
-    elif column.type in ("T", "DT"):
-        strategy = st.datetimes(max_value=at("4712-12-30")).map(
-            lambda moment: moment.replace(microsecond=0).isoformat()
-        )
-    elif column.type == "N":
-        scaled = st.decimals(0, 10 ** (column.length - column.scale) - 1, places=column.scale)
-        strategy = scaled.map(lambda number: f"{number:f}")
-    elif column.type == "L":
-        strategy = st.text("0123456789", min_size=column.length, max_size=column.length)
-    else:
-        strategy = st.text(letters, min_size=1, max_size=column.length)
-    if column.required:
-        return strategy.filter(lambda value: bool(value.strip()))
-    return strategy | st.just("")
+EVERY_TYPE = [
+    (profile, code)
+    for profile in (CSTF, GDW)
+    for code in sorted(frozenset[str]().union(*(kind.records for kind in profile.kinds.values())))
+]
 
 
-@pytest.mark.parametrize("profile", [CSTF, GDW], ids=lambda profile: profile.name)
-@settings(max_examples=150)
+def test_the_generic_outbound_profile_writes_all_sixteen_types_with_their_deletes() -> None:
+    types = {code for profile, code in EVERY_TYPE if profile is GDW}
+    entities = ["PR", "AS", "CD", "CM", "OR", "PO", "LC", "PI", "ET", "ST", "TR", "AB", "CO", "DT", "EL", "QL"]
+    assert types == {entity + action for entity in entities for action in "AD"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "code"), EVERY_TYPE, ids=[f"{profile.name}-{code}" for profile, code in EVERY_TYPE]
+)
+@settings(max_examples=25)
 @given(data=st.data())
-def test_any_record_written_reads_back_equal(profile: Profile, data: st.DataObject) -> None:
-    code = data.draw(st.sampled_from(sorted(profile.routing)))
-    kind = next(kind.code for kind in profile.kinds.values() if code in kind.records)
-    columns = [column for column in profile.records[code].columns if column.kept]
-    record = st.fixed_dictionaries({column.name: values_of(column, profile) for column in columns})
-    drawn = data.draw(st.lists(record, max_size=3))
-    content = write([(code, fields) for fields in drawn], kind, profile)
+def test_any_record_written_reads_back_equal(profile: Profile, code: str, data: st.DataObject) -> None:
+    kind = kind_with(profile, code)
+    drawn = data.draw(st.lists(records_of(profile, code), max_size=3))
+    content = esr_writing.write(profile, kind, [(code, fields) for fields in drawn])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / profile.file_name("999", kind, DAY, 15)
         path.write_bytes(content)
-        assert validate_file(path, profile, vpd="999").status == "valid"
+        found = validate_file(path, profile, vpd="999")
         records = list(read_records(path, profile))
-    assert [record.fields for record in records] == [{k: v for k, v in fields.items() if v} for fields in drawn]
-    assert [(record.code, record.position, record.faults) for record in records] == [
-        (code, position, ()) for position in range(1, len(drawn) + 1)
+    assert (found.status, found.fault_counts) == ("valid", {})
+    columns = [column.name for column in profile.records[code].columns if column.kept]
+    for record, fields in zip(records, drawn, strict=True):
+        assert list(record.fields.items()) == [(name, fields[name]) for name in columns if fields[name]]
+    assert [(record.code, record.position, record.faults, record.routing) for record in records] == [
+        (code, position, (), profile.routing.get(code, "")) for position in range(1, len(drawn) + 1)
     ]
+
+
+@settings(max_examples=30)
+@given(data=st.data())
+def test_a_file_of_all_types_reads_back_in_the_order_it_was_written(data: st.DataObject) -> None:
+    profile = data.draw(st.sampled_from([CSTF, GDW]))
+    kind = data.draw(st.sampled_from(sorted(code for code, kind in profile.kinds.items() if kind.records)))
+    codes = data.draw(st.permutations(sorted(profile.kinds[kind].records)))
+    written = [(code, plain_record(profile, code)) for code in codes]
+    content = esr_writing.write(profile, kind, written)
+    records = read_records(content, profile, name=profile.file_name("999", kind, DAY, 15))
+    assert [(record.code, record.fields) for record in records] == written
+
+
+def test_a_large_file_is_written_in_bounded_memory(tmp_path: Path) -> None:
+    moment = at("2026-03-03T18:00:00")
+    path = tmp_path / CSTF.file_name("999", "CMP", DAY, 15)
+    records = (("TCD", {"lms_reference": f"L999-{number}"}) for number in range(100_000))
+    tracemalloc.start()
+    try:
+        with path.open("wb") as target:
+            count = write_records(target, CSTF, "CMP", vpd="999", date=DAY, seq=15, created=moment, previous_run=None,
+                                  current_run=moment, records=records)  # fmt: skip
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 100_000
+    assert peak < 2_000_000
+    assert validate_file(path, CSTF).records_by_type == {"TCD": 100_000}
+
+
+def test_what_is_written_to_a_file_are_the_bytes_that_write_file_gives(tmp_path: Path) -> None:
+    moment = at("2026-03-03T18:00:00")
+    target = io.BytesIO()
+    write_records(target, CSTF, "CMP", vpd="999", date=DAY, seq=15, created=moment,
+                  previous_run=at("2026-03-02T18:00:00"), current_run=moment,
+                  records=[("TCA", COMPLETION)])  # fmt: skip
+    assert target.getvalue() == write([("TCA", COMPLETION)])
+
+
+def test_without_a_version_the_first_of_the_profile_is_written(tmp_path: Path) -> None:
+    source = (Path(__file__).parents[3] / "shared/esr/profiles/esr-cstf.yaml").read_text(encoding="utf-8")
+    (tmp_path / "trust.yaml").write_text(source.replace('versions: ["01"]', 'versions: ["03", "01"]'), encoding="utf-8")
+    assert write([], profile=load_profile(tmp_path / "trust.yaml")).split(b"\r\n")[0].endswith(b"~03")
+
+
+def test_a_request_always_has_the_number_one() -> None:
+    with pytest.raises(ValueError, match="always has the number 1"):
+        write([], "CSR")
+    assert esr_writing.write(CSTF, "CSR", [], seq=1) == b"HDR~CS_999_CST_CSR_20260303_00000001.DAT~20260303 180000\r\n"
 
 
 @given(st.lists(st.datetimes(min_value=at("0001-01-02")), min_size=3, max_size=3), st.booleans())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain import FEED, LMS, File, Ruling, Status, rule
+from services.ingest.domain import FEED, LMS, Absence, File, Policy, Ruling, Status, rule, snapshot_moment
 
 CMC = "cmc"
 FIRST = date(2026, 3, 2)
@@ -48,8 +48,8 @@ def full(seq: int = 1, status: Status = "complete") -> File:
     return file(seq, status, mode="full")
 
 
-def ruled(*files: File, stream: str = FEED) -> list[tuple[int, str, str]]:
-    return [(one.file.seq, one.status, one.code) for one in rule(stream, files)]
+def ruled(*files: File, stream: str = FEED, policy: Policy | None = None) -> list[tuple[int, str, str]]:
+    return [(one.file.seq, one.status, one.code) for one in rule(stream, files, policy or Policy())]
 
 
 def applied(files: Sequence[File], rulings: Sequence[Ruling]) -> list[File]:
@@ -231,3 +231,135 @@ def test_accepted_numbers_have_no_gaps_when_files_are_missing_or_come_again(arri
         files = [replace(one, status="complete") if one.status == "ready" else one for one in files]
     accepted = [one.seq for one in files if one.status == "complete"]
     assert sorted(accepted) == list(range(min(accepted, default=0), min(accepted, default=0) + len(accepted)))
+
+
+# --- what an operator overrules, and what nobody can -------------------------------------------------------------
+
+
+def released(file: File) -> File:
+    return replace(file, status="held", code="", released=True)
+
+
+def test_a_gap_that_an_operator_releases_is_passed_over_and_the_files_behind_follow() -> None:
+    assert ruled(full(), released(file(3)), file(4)) == [(3, "ready", "")]
+    assert ruled(full(), replace(file(3), status="complete"), file(4)) == [(4, "ready", "")]
+
+
+def test_a_window_that_does_not_meet_can_be_released() -> None:
+    assert ruled(full(), released(replace(file(2), previous_run=window(0)))) == [(2, "ready", "")]
+
+
+def test_changes_without_a_full_file_can_be_released() -> None:
+    assert ruled(released(file(2))) == [(2, "ready", "")]
+
+
+def test_a_released_file_still_waits_for_the_one_before_it() -> None:
+    assert ruled(full(status="splitting"), released(file(3))) == [(3, "checked", "")]
+
+
+def test_what_is_refused_cannot_be_released() -> None:
+    assert ruled(full(5), released(file(3))) == [(3, "refused", "F015")]
+    assert ruled(full(), file(2, "complete"), replace(released(file(2)), sha256="b")) == [(2, "refused", "F014")]
+
+
+def test_nobody_waits_for_a_number_that_was_discarded() -> None:
+    follows = replace(file(3), previous_run=window(1))
+    assert ruled(full(), file(2, "discarded"), follows) == [(3, "ready", "")]
+
+
+def test_a_discarded_number_hides_no_other_gap() -> None:
+    assert ruled(full(), file(2, "discarded"), file(4)) == [(4, "held", "F006")]
+
+
+# --- switches of the profile -------------------------------------------------------------------------------------
+
+
+def test_a_profile_may_say_that_numbers_have_gaps() -> None:
+    follows = replace(file(5), previous_run=window(1))
+    assert ruled(full(), follows, policy=Policy(hold_gaps=False)) == [(5, "ready", "")]
+
+
+def test_a_profile_may_say_that_windows_need_not_meet() -> None:
+    follows = replace(file(2), previous_run=window(0))
+    assert ruled(full(), follows, policy=Policy(check_windows=False)) == [(2, "ready", "")]
+
+
+def test_the_number_of_a_full_file_falls_only_where_the_profile_says_so() -> None:
+    anew = replace(full(1, "checked"), number=file(1, day=date(2026, 4, 1)).number)
+    assert ruled(full(7), anew) == [(1, "held", "F006")]
+    assert ruled(full(7), anew, policy=Policy(number_may_fall=True)) == [(1, "ready", "")]
+
+
+# --- too many full files, and full files with too few people -----------------------------------------------------
+
+THREE_A_WEEK = Policy(full_files_a_week=3)
+
+
+def test_full_files_beyond_the_number_agreed_wait_for_an_operator_with_f017() -> None:
+    fulls = [full(seq) for seq in (1, 2, 3)]
+    assert ruled(*fulls, full(4, "checked"), policy=THREE_A_WEEK) == [(4, "held", "F017")]
+    assert ruled(*fulls, released(full(4)), policy=THREE_A_WEEK) == [(4, "ready", "")]
+
+
+def test_full_files_of_the_week_before_do_not_count() -> None:
+    assert ruled(full(1), full(2), full(3), full(8, "checked"), policy=THREE_A_WEEK) == [(8, "ready", "")]
+
+
+def test_one_full_file_too_many_does_not_keep_the_changes_after_it_waiting() -> None:
+    surplus = full(4, "checked")
+    changes = replace(file(5), previous_run=window(3))
+    assert ruled(full(1), full(2), full(3), surplus, changes, policy=THREE_A_WEEK) == [
+        (4, "held", "F017"),
+        (5, "ready", ""),
+    ]
+
+
+def test_a_full_file_that_leaves_out_too_many_people_waits_with_f018_and_says_how_many() -> None:
+    guard = Policy(absent_percent=5)
+    short = replace(full(2, "checked"), absence=Absence(absent=6, held=100))
+    (ruling,) = rule(FEED, [full(), short], guard)
+    assert (ruling.status, ruling.code) == ("held", "F018")
+    assert "6 of 100" in ruling.reason
+    assert ruled(full(), replace(released(short), absence=short.absence), policy=guard) == [(2, "ready", "")]
+
+
+def test_a_full_file_that_leaves_out_just_the_share_allowed_is_let_in() -> None:
+    bearable = replace(full(2, "checked"), absence=Absence(absent=5, held=100))
+    assert ruled(full(), bearable, policy=Policy(absent_percent=5)) == [(2, "ready", "")]
+
+
+def test_the_people_of_a_file_that_still_waits_its_turn_are_not_counted_yet() -> None:
+    short = replace(full(2, "checked"), absence=Absence(absent=60, held=100))
+    assert ruled(full(status="splitting"), short, policy=Policy(absent_percent=5)) == []
+
+
+def test_where_nobody_is_held_nobody_is_missing() -> None:
+    assert Absence(0, 0).percent == 0
+
+
+# --- the moment a requested full file has to show ----------------------------------------------------------------
+
+
+def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2026, 3, day, hour, minute)  # noqa: DTZ001 - ESR writes UK local times
+
+
+def test_a_request_names_the_coming_midnight_where_windows_end_at_midnight() -> None:
+    assert snapshot_moment(at(9, 14, 30), at(9)) == at(10)
+
+
+def test_a_request_before_any_file_names_the_coming_midnight() -> None:
+    assert snapshot_moment(at(9, 14, 30), None) == at(10)
+
+
+def test_a_request_follows_the_hour_at_which_the_windows_of_this_feed_end() -> None:
+    assert snapshot_moment(at(9, 1), at(9, 2)) == at(10, 2)
+    assert snapshot_moment(at(9, 14), at(9, 2)) == at(10, 2)
+
+
+@given(st.datetimes(at(1), at(28)), st.datetimes(at(1), at(28)))
+def test_a_request_is_never_for_the_past_and_always_for_the_end_of_a_window(now: datetime, end: datetime) -> None:
+    moment = snapshot_moment(now, end)
+    assert moment > max(now, end)
+    assert moment - max(now, end) <= timedelta(days=1)
+    assert moment.time() == end.time()

@@ -104,3 +104,45 @@ def test_reading_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
     lines = read(path)
     for number, line in enumerate(lines, start=1):
         assert read(path, line.after) == lines[number:]
+
+
+def test_reading_goes_on_behind_a_record_with_a_line_break_in_a_value(tmp_path: Path) -> None:
+    path = put(tmp_path, person(last_name="Sample\nton"), "ASD~8100001")
+    assert SOURCE.check(path, NAME, "999").records == 2
+    broken, sound = lines = read(path)
+    assert [(one.code, one.column) for one in broken.faults] == [("R106", "last_name")]
+    assert (broken.line, sound.line) == (2, 4)
+    for number, line in enumerate(lines, start=1):
+        assert read(path, line.after) == lines[number:]
+
+
+def test_a_record_that_nothing_uses_is_passed_over_with_a_reason_of_its_own(tmp_path: Path) -> None:
+    name = "GO_999_GDW_GOC_20260303_00000002.DAT"
+    source = EsrFiles(load_profile("esr-go-gdw"))
+    path = put(tmp_path, "ABD~1", "ABD~", "LOV~x", "PRD~1", name=name)
+    assert source.check(path, name, "999").faults == ()
+    assert [(line.ignored, line.type) for line in source.lines(path, name, Place())] == [
+        (Fate.IGNORED_NOT_USED, ""),
+        (Fate.IGNORED_NOT_USED, ""),
+        (Fate.IGNORED_LIST_OF_VALUES, ""),
+        (None, "person.delete"),
+    ]
+
+
+def test_a_full_file_named_like_a_request_is_a_full_file_of_the_feed(tmp_path: Path) -> None:
+    name = "GO_999_GDW_GDR_20260303_00001632.DAT"
+    source = EsrFiles(load_profile("esr-go-gdw"))
+    found = source.check(put(tmp_path, "ORA~500001~Example~~20200401~~~~~~~~~~~", name=name), name, "999")
+    assert found.faults == ()
+    assert (found.stream, found.kind, found.mode) == ("feed", "GOF", "full")
+    assert (found.number, found.seq, found.records) == (2026030300001632, 1632, 1)
+    assert source.name_of(name.lower()) == name
+
+
+def test_a_request_among_the_files_from_esr_has_a_fault(tmp_path: Path) -> None:
+    name = "GO_999_GDW_GDR_20260303_00000001.DAT"
+    path = tmp_path / name
+    path.write_text(f"HDR~{name}~20260303 000000\r\n")
+    found = EsrFiles(load_profile("esr-go-gdw")).check(path, name, "999")
+    assert [fault.code for fault in found.faults] == ["F011"]
+    assert (found.stream, found.mode) == ("fixed_1", "request")

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.lms_files import COLUMNS, LmsFiles
+from services.ingest.lms_files import LmsFiles
 from services.ingest.source import Checked, Line, Place
+from shared.accounting import Fate
+from shared.lms_csv import FIELDS, OWN, load_lms_profile
 from shared.messaging.topology import LMS
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(FIELDS)
 ROW = "r1,999-9000001,FIRE,2026-03-03T10:00:00,2027-03-03,C1,E-LEARNING"
-SOURCE = LmsFiles()
+SOURCE = LmsFiles(load_lms_profile(OWN), "999")
 
 
 def put(folder: Path, *rows: str, encoding: str = "utf-8", end: str = "\r\n") -> Path:
@@ -109,7 +111,7 @@ def test_blank_values_are_left_out_and_others_trimmed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["reference", "user_idnumber", "certification_idnumber", "completed_at"])
 def test_an_empty_mandatory_column_is_l101_by_its_name(tmp_path: Path, column: str) -> None:
-    values = ["" if name == column else value for name, value in zip(COLUMNS, ROW.split(","), strict=True)]
+    values = ["" if name == column else value for name, value in zip(FIELDS, ROW.split(","), strict=True)]
     assert faults(read(tmp_path, HEADER, ",".join(values))[0]) == [("L101", column)]
 
 
@@ -129,9 +131,22 @@ def test_one_faulty_row_leaves_the_others_alone_and_repeats_no_value(tmp_path: P
 
 
 def test_reading_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
-    rows = [HEADER, *(ROW.replace("r1", f"r{number}") for number in range(5))]
+    odd = ROW.replace("C1", '"C\r\n1"')
+    rows = [HEADER, ROW, odd, "", *(ROW.replace("r1", f"r{number}") for number in range(5)), odd]
     lines = read(tmp_path, *rows)
-    assert read(tmp_path, *rows, start=lines[2].after) == lines[3:]
+    assert [read(tmp_path, *rows, start=line.after) for line in lines] == [lines[n:] for n in range(1, 9)]
+
+
+def test_a_place_without_an_offset_is_the_beginning(tmp_path: Path) -> None:
+    rows = [HEADER, *(ROW.replace("r1", f"r{number}") for number in range(3))]
+    assert read(tmp_path, *rows, start=Place(0, 2, 1)) == read(tmp_path, *rows)
+
+
+def test_what_was_read_is_not_read_again(tmp_path: Path) -> None:
+    place = read(tmp_path, HEADER, ROW, ROW)[0].after
+    path = put(tmp_path, HEADER, ROW, ROW.replace("r1", "r2"))
+    path.write_bytes(path.read_bytes().replace(b"r1,999", b'r1,"99'))  # a second reading would stumble here
+    assert [line.fields["reference"] for line in SOURCE.lines(path, "done.csv", place)] == ["r2"]
 
 
 def test_a_quoted_value_may_span_lines(tmp_path: Path) -> None:
@@ -139,7 +154,60 @@ def test_a_quoted_value_may_span_lines(tmp_path: Path) -> None:
     assert check(tmp_path, *rows).records == 2
     first, second = read(tmp_path, *rows)
     assert first.fields["course_idnumber"] == 'C\r\n1, "x"'
-    assert (first.line, second.line) == (2, 3)
+    assert (first.line, second.line) == (2, 4)  # as an editor counts
+
+
+def test_blank_lines_count_as_lines_although_they_are_no_records(tmp_path: Path) -> None:
+    assert [line.line for line in read(tmp_path, HEADER, "", ROW, "", "", ROW)] == [3, 6]
+
+
+@pytest.mark.parametrize("value", ["998-9000001", "9000001", "999-", "-9000001"])
+def test_a_person_who_is_not_of_this_trust_is_l102(tmp_path: Path, value: str) -> None:
+    assert faults(read(tmp_path, HEADER, ROW.replace("999-9000001", value))[0]) == [("L102", "user_idnumber")]
+
+
+def test_a_character_that_cannot_be_stored_and_a_value_too_long_are_faults_of_their_row(tmp_path: Path) -> None:
+    rows = (HEADER, ROW.replace("C1", "C\x001"), ROW.replace("FIRE", "F" * 256), ROW)
+    assert [faults(line) for line in read(tmp_path, *rows)] == [
+        [("R106", "course_idnumber")],
+        [("L104", "certification_idnumber")],
+        [],
+    ]
+
+
+def test_another_profile_reads_other_columns_and_passes_over_who_has_not_completed(tmp_path: Path) -> None:
+    source = LmsFiles(load_lms_profile("totara-certification-report"), "999")
+    path = put(
+        tmp_path,
+        "Full Name,User ID Number,Certification ID Number,Completion Date,Expiry Date",
+        "Fern Sampleton,999-9000001,FIRE,3 Mar 2026 at 14:05,3 Mar 2028",
+        "Rowan Mockford,999-9000002,FIRE,,",
+    )
+    checked = source.check(path, "done.csv", "999")
+    assert (checked.faults, checked.records, checked.kind) == ((), 2, "completions")
+    done, not_done = source.lines(path, "done.csv", Place())
+    assert done.fields.pop("reference").startswith("D")
+    assert done.fields == {
+        "user_idnumber": "999-9000001",
+        "certification_idnumber": "FIRE",
+        "completed_at": "2026-03-03T14:05:00",
+        "expires_on": "2028-03-03",
+        "method": "e-Learning",
+    }
+    assert (not_done.fields, not_done.faults, not_done.ignored) == ({}, (), Fate.IGNORED_NOT_USED)
+
+
+def test_what_came_by_http_is_read_in_our_own_form_whatever_the_profile(tmp_path: Path) -> None:
+    source = LmsFiles(load_lms_profile("totara-certification-report"), "999")
+    path = put(tmp_path, HEADER, ROW)
+    assert [fault.code for fault in source.check(path, "done.csv", "999").faults] == ["L002"]
+    name = f"api-{'0a' * 16}.csv"
+    assert source.check(path, name, "999").faults == ()
+    assert [line.fields["reference"] for line in source.lines(path, name, Place())] == ["r1"]
+
+
+def test_a_completion_file_speaks_of_nobody_the_feed_would_miss(tmp_path: Path) -> None:
+    assert list(SOURCE.people(put(tmp_path, HEADER, ROW), "done.csv")) == []
 
 
 def test_any_name_will_do() -> None:

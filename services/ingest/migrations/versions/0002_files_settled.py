@@ -126,20 +126,35 @@ def _more_of_files() -> None:
             nullable=False,
             comment="an operator let it in",
         ),
-        sa.Column("answers", sa.Integer(), server_default="0", nullable=False, comment="confirmations written for it"),
+        sa.Column(
+            "answered",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="its sender was told what became of it",
+        ),
+        sa.Column(
+            "repeats_answered",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="times its sender was told that it came again",
+        ),
         _moment("purged_at", "its bytes were removed from the archive"),
     )
     for column in columns:
         op.add_column("files", column, schema=SCHEMA)
     # Files that came before this release are not answered now: their senders have long moved on.
-    op.execute("UPDATE ingest.files SET answers = repeats + 1 WHERE status IN ('complete', 'quarantined', 'refused')")
+    op.execute("UPDATE ingest.files SET repeats_answered = repeats")
+    op.execute("UPDATE ingest.files SET answered = true WHERE status IN ('complete', 'quarantined', 'refused')")
     op.create_index(
         "files_unanswered",
         "files",
         ["vpd"],
         schema=SCHEMA,
         postgresql_where=sa.text(
-            "status IN ('complete', 'quarantined', 'refused', 'discarded') AND answers <= repeats"
+            "(status IN ('complete', 'quarantined', 'refused', 'discarded') AND NOT answered) "
+            "OR repeats_answered < repeats"
         ),
     )
 
@@ -148,5 +163,5 @@ def downgrade() -> None:
     for table in ("alarms", "feeds", "actions", "requests", "answers", "roster", "mentions", "line_codes"):
         op.drop_table(table, schema=SCHEMA)
     op.drop_index("files_unanswered", "files", schema=SCHEMA)
-    for column in ("purged_at", "answers", "released", "warnings"):
+    for column in ("purged_at", "repeats_answered", "answered", "released", "warnings"):
         op.drop_column("files", column, schema=SCHEMA)

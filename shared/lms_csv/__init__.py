@@ -1,0 +1,39 @@
+"""The language of completion files: profiles (what an LMS's export looks like), reading and checking.
+
+Start at ``load_lms_profile``; then ``check_lms_file`` says whether a file may be read, and ``read_completions`` reads
+it.
+"""
+
+from shared.lms_csv.profile import (
+    FIELDS,
+    MANDATORY,
+    OWN,
+    LmsProfile,
+    is_lms_profile,
+    lms_profiles,
+    load_lms_profile,
+    own_profile,
+)
+from shared.lms_csv.reading import Completion, Reading, Wrong, read_completions
+from shared.lms_csv.rows import UnreadableFileError
+from shared.lms_csv.validate import LmsStructure, LmsValidation, check_lms_file, validate_lms_file
+
+__all__ = [
+    "FIELDS",
+    "MANDATORY",
+    "OWN",
+    "Completion",
+    "LmsProfile",
+    "LmsStructure",
+    "LmsValidation",
+    "Reading",
+    "UnreadableFileError",
+    "Wrong",
+    "check_lms_file",
+    "is_lms_profile",
+    "lms_profiles",
+    "load_lms_profile",
+    "own_profile",
+    "read_completions",
+    "validate_lms_file",
+]
