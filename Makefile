@@ -20,6 +20,7 @@ demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in 
 
 test: .venv/.ready ## run every test, on real RabbitMQ and PostgreSQL; starts what is not there
 	@deploy/local/need-rabbitmq
+	@deploy/local/need-openssh
 	@$(RUN)/python -m pytest
 
 test-fast: .venv/.ready ## run the unit tests only

@@ -20,16 +20,13 @@ from services.ingest.turns import Turn
 from shared import events, records
 from shared.accounting import Fate, LineFate
 from shared.db.unit import Unit, Work
-from shared.errors import RecordError, TransientError
+from shared.errors import RecordError
 from shared.messaging.broker import Broker
 from shared.messaging.message import Message, Origin
 from shared.messaging.topology import Topology
 
 STEP: Final = 1_000
 """Records read and published together."""
-
-STEP_BYTES: Final = 1024 * 1024
-"""Bytes of a file after which a step ends although it has fewer records: what is in memory must stay small."""
 
 AHEAD: Final = 2
 """Steps that may be unconfirmed while the next one is read."""
@@ -45,27 +42,6 @@ IN_FLIGHT: Final = 20_000
 
 SHARE_OF_CLAIM: Final = 1 / 3
 """After this share of its claim a turn ends however little was sent, so that what was sent can still be noted."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """What became of a stretch of records when it was sent."""
-
-    after: Place
-    records: int = 0
-    warned: int = 0
-    messages: list[Message] = field(default_factory=list)
-    ignored: list[LineFate] = field(default_factory=list)
-    faulty: list[tuple[Message, RecordError]] = field(default_factory=list)
-    """Messages that were not sent, because their record can never succeed."""
-
-    def add(self, step: "Sent") -> None:
-        """Take in the stretch that follows this one; its messages are on the broker and no longer needed."""
-        self.after = step.after
-        self.records += step.records
-        self.warned += step.warned
-        self.ignored += step.ignored
-        self.faulty += step.faulty
 
 
 class Splitter:
@@ -92,10 +68,10 @@ class Splitter:
             turn = await turns.claim(connection, sorted({vpd for vpd, _ in self._sources}), self._claim_seconds)
         if turn is None:
             return 0
-        sent = Sent(turn.place)
+        sent = Stretch(turn.place)
         try:
             await self._send(turn, sent)
-        except TransientError:
+        except Exception:  # whatever it was, what is confirmed need not be sent again
             await self._note(turn, sent)
             raise
         return sent.records if await self._note(turn, sent) else 0
@@ -105,17 +81,22 @@ class Splitter:
         async with self._work.engine.begin() as connection:
             await turns.start_over(connection)
 
-    async def _send(self, turn: Turn, sent: Sent) -> None:
+    async def _send(self, turn: Turn, sent: Stretch) -> None:
         """Publish this turn's records, adding to ``sent`` step by step what was confirmed."""
         room = IN_FLIGHT - max(0, turn.place.position - turn.accounted)
         source, path = self._sources[turn.vpd, turn.origin], self._archived(turn.vpd, turn.sha256)
-        reader = _Reader(turn, source, path, int(self._work.clock.now().timestamp()))
+        reader = StepReader(turn, source, path, int(self._work.clock.now().timestamp()))
         until = time.monotonic() + self._claim_seconds * SHARE_OF_CLAIM
-        going: deque[tuple[Sent, asyncio.Task[None]]] = deque()
+        going: deque[tuple[Stretch, asyncio.Task[None]]] = deque()
         left, faulty = min(TURN, room), 0
+        unreadable: Exception | None = None
         try:
             while left > 0 and faulty < FAULTY and time.monotonic() < until:
-                step = await asyncio.to_thread(reader.read, min(STEP, left))
+                try:
+                    step = await asyncio.to_thread(reader.read, min(STEP, left))
+                except Exception as error:  # noqa: BLE001 - raised below
+                    unreadable = error
+                    break
                 if not step.records:
                     break
                 left -= step.records
@@ -125,12 +106,14 @@ class Splitter:
                     await _confirmed(going, sent)
             while going:
                 await _confirmed(going, sent)
+            if unreadable:
+                raise unreadable  # only now: what was read before it is confirmed, and need not be sent again
         finally:
             for _, task in going:
                 task.cancel()
             await asyncio.gather(*(task for _, task in going), return_exceptions=True)
 
-    async def _note(self, turn: Turn, sent: Sent) -> bool:
+    async def _note(self, turn: Turn, sent: Stretch) -> bool:
         """Note what was confirmed, with the fates of the records that were not to be sent; False: we lost the claim."""
         done = sent.after.position >= turn.records
         async with self._work.unit() as unit:
@@ -144,7 +127,7 @@ class Splitter:
                 await account(unit, self._work, self._own_fates(unit, turn, sent), [(turn.vpd, turn.name)])
         return True
 
-    def _own_fates(self, unit: Unit, turn: Turn, sent: Sent) -> Iterator[tuple[tuple[str, str], LineFate]]:
+    def _own_fates(self, unit: Unit, turn: Turn, sent: Stretch) -> Iterator[tuple[tuple[str, str], LineFate]]:
         """Give a fate to the records that were not sent, and put the faulty ones aside for an operator."""
         file = (turn.vpd, turn.name)
         for message, error in sent.faulty:
@@ -155,55 +138,7 @@ class Splitter:
             yield file, fate
 
 
-class _Reader:
-    """Reads a file's records as messages, some at a time, from where the last turn ended. Runs in a thread."""
-
-    def __init__(self, turn: Turn, source: Source, path: Path, timestamp: int) -> None:
-        self._turn = turn
-        self._timestamp = timestamp
-        self._exchange = source.exchange
-        self._origin = Origin(turn.vpd, turn.name, turn.number)
-        self._lines = source.lines(path, turn.name, turn.place)
-        self._place = turn.place
-
-    def read(self, limit: int) -> Sent:
-        """Return the next records, as many as ``limit`` unless they are large; none at the end of the file."""
-        step = Sent(self._place)
-        end = self._place.offset + STEP_BYTES
-        for line in itertools.islice(self._lines, limit):
-            step.after = line.after
-            step.records += 1
-            if line.ignored:
-                step.ignored.append(LineFate(line.line, line.ignored, 0))
-            elif line.faults:
-                first = line.faults[0]
-                step.faulty.append((self._message(line), RecordError(first.code, first.text)))
-            else:
-                step.warned += line.warned
-                step.messages.append(self._message(line))
-            if line.after.offset >= end:
-                break
-        self._place = step.after
-        return step
-
-    def _message(self, line: Line) -> Message:
-        turn = self._turn
-        return Message(
-            exchange=self._exchange,
-            type=line.type,
-            message_id=self._origin.message_id(line.line),
-            vpd=turn.vpd,
-            body=records.encode(line.fields),
-            stream=turn.stream,
-            file=turn.name,
-            file_no=turn.number,
-            line=line.line,
-            timestamp=self._timestamp,
-            traceparent=self._origin.trace(line.line),
-        )
-
-
-async def _confirmed(going: deque[tuple[Sent, asyncio.Task[None]]], sent: Sent) -> None:
+async def _confirmed(going: deque[tuple[Stretch, asyncio.Task[None]]], sent: Stretch) -> None:
     """Wait for the oldest step and add it to what was sent. Raises what kept it from being published."""
     step, task = going[0]
     await task

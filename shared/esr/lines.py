@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 64 * 1024
 #: A line of nothing but these is blank and is passed over.
 BLANKS = " \t\n\r\v\f"
 #: One read from disk: large enough to keep system calls few, small enough to keep its lines in the processor's cache.
-READ_BYTES = 256 * 1024
+READ_BYTES = 128 * 1024
 
 
 class Readable(Protocol):

@@ -82,12 +82,12 @@ def read_records(
     kind = kind_of(profile, code_in_name, content)
     frame = Frame(profile, kind)
     formats = {code.encode("ascii"): (profile.rows[code], code, profile.records[code].routing) for code in kind.records}
-    encoding, position = profile.encoding, start.position
+    encoding, ordinary, position = profile.encoding, Form.RECORD, start.position
     with open_content(content) as file:
         file.seek(start.offset)
         for row in read_rows(file, frame, start):
             form, code, body, line, end_line, end = row
-            if form is Form.RECORD or form is Form.BROKEN or (form is Form.MISCOUNTED and frame.by_record):
+            if form is ordinary or form is Form.BROKEN or (form is Form.MISCOUNTED and frame.by_record):
                 row_format, text, routing = formats[code]
                 fields, faults = row_format.read(body.decode(encoding, "replace"), line)
                 position += 1

@@ -23,6 +23,9 @@ from shared.transport.settings import Connection, check_host_keys
 
 KEEPALIVE_SECONDS: Final = 15
 
+LEAST_BLOCK: Final = 32 * 1024
+"""Bytes that every server takes and gives in one request; one that does not tell its limit gets no more."""
+
 _SIGNATURES: Final = {
     "ssh-ed25519": ("ssh-ed25519",),
     "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
@@ -98,7 +101,9 @@ class SftpRemote:
         try:
             key = asyncssh.import_private_key(read_text(key_file), phrase)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise ConfigurationError(f"{key_file}: not a private key, or not with this passphrase") from error
+            raise ConfigurationError(
+                f"{key_file}: not a private key, or not with this passphrase; one with a passphrase has to be in PKCS 8 form"
+            ) from error
         return {"client_keys": [key], "preferred_auth": ("publickey",)}
 
     def _host_keys(self) -> list[asyncssh.SSHKey]:
@@ -119,8 +124,8 @@ class SftpSession:
         self._step = connection.timeout_seconds
         self._whole = connection.transfer_seconds
         self._client = client
-        self._read_length = min(BLOCK, client.limits.max_read_len)
-        self._write_length = min(BLOCK, client.limits.max_write_len)
+        self._read_length = min(BLOCK, max(LEAST_BLOCK, client.limits.max_read_len))
+        self._write_length = min(BLOCK, max(LEAST_BLOCK, client.limits.max_write_len))
 
     async def entries(self, folder: str, wanted: Wanted) -> list[Entry]:
         """List by SSH_FXP_READDIR, a few names at a time."""

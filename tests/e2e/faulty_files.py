@@ -122,15 +122,16 @@ def _marker(key: str) -> bytes:
 
 
 def _row(dice: random.Random, draft: Draft) -> int:
-    """Choose a row other than the marker."""
-    return dice.randrange(1, len(draft.rows))
+    """Choose a row that is not the marker and holds a value behind its type."""
+    filled = [place for place, row in enumerate(draft.rows) if row.partition(b"~")[2].strip(b"~\r\n")]
+    return dice.choice(filled[1:])
 
 
 def _value(dice: random.Random, draft: Draft, change: Callable[[bytes], bytes]) -> None:
     """Change one value of one row that is not empty, and not its type."""
     row = _row(dice, draft)
     parts = draft.rows[row].split(b"~")
-    chosen = dice.choice([place for place, part in enumerate(parts) if part and place])
+    chosen = dice.choice([place for place, part in enumerate(parts) if part.strip(b"\r\n") and place])
     parts[chosen] = change(parts[chosen])
     draft.rows[row] = b"~".join(parts)
 

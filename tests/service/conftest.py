@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.harness import Running, running
+from tests.service.harness import TOKEN, Running, running
 
 Serve = Callable[..., AbstractAsyncContextManager[Running]]
 
@@ -23,9 +23,10 @@ def serve(module_database: str, passwords: Mapping[str, str], rabbitmq_url: str,
     """``async with serve("people") as service``; ``database`` and ``broker`` may name other ways to the same two."""
 
     def start(
-        service: str, *, database: str = module_database, broker: str = rabbitmq_url, token: str | None = None
+        service: str, *, database: str = module_database, broker: str = rabbitmq_url, token: str = TOKEN
     ) -> AbstractAsyncContextManager[Running]:
-        more = {} if token is None else {"token": token}
-        return running(service, database=database, password=passwords[service], broker=broker, files=tmp_path, **more)
+        return running(
+            service, database=database, password=passwords[service], broker=broker, files=tmp_path, token=token
+        )
 
     return start

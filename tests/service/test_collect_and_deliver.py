@@ -1,6 +1,7 @@
 """Files come in from real servers and go out to them: each once, each whole, whatever breaks on the way."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 
 import asyncssh
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 from rich.console import Console
 from sqlalchemy import event, insert, select, text
@@ -53,6 +55,15 @@ class Now:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+@pytest.fixture(autouse=True)
+def logs_of_every_level() -> Iterator[None]:
+    """Whatever a test before this one has set up; and nothing is left behind."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers.clear()
 
 
 @pytest.fixture(scope="module")

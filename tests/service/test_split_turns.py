@@ -205,6 +205,19 @@ async def test_what_was_confirmed_before_a_failure_is_noted_and_the_rest_is_sent
     assert len(ingest.sent()) <= 4 * STEP + AHEAD * STEP
 
 
+async def test_a_file_that_cannot_be_read_further_is_not_sent_again_and_again_up_to_there(ingest: Ingest) -> None:
+    await ingest.let_in("A", 4 * STEP)
+    ingest.source.unreadable = 2 * STEP + 5
+    with pytest.raises(OSError, match="unreadable"):
+        await ingest.splitter().run()
+    noted = (await ingest.file("A")).position
+    assert noted in (0, STEP, 2 * STEP)
+    with pytest.raises(OSError, match="unreadable"):
+        await ingest.splitter().run()
+    assert (await ingest.file("A")).position >= noted
+    assert len(ingest.sent()) <= 4 * STEP
+
+
 async def test_a_record_that_is_sent_again_has_the_same_message_id(ingest: Ingest) -> None:
     await ingest.let_in("A", 5)
     await ingest.splitter().run()

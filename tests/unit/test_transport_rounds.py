@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
@@ -56,6 +57,12 @@ class World:
     def rounds(self, *lines: Line, at_once: int = 8) -> Rounds:
         pace = Pace(look=0.02, at_once=at_once, clock=lambda: self.now)
         return Rounds("test", {line: self.visit(line) for line in lines}, pace)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_every_level() -> None:
+    """Whatever a test before this one has set up."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture
