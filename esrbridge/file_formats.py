@@ -92,7 +92,7 @@ def _names(profile: Profile) -> list[str]:
 
 
 def _example(profile: Profile, kind: Kind) -> str:
-    return profile.file_name("999", kind.code, _DAY, profile.names.first_seq)
+    return profile.file_name("999", kind.code, _DAY, profile.names.lowest[kind.code])
 
 
 def _text(profile: Profile) -> list[str]:

@@ -58,12 +58,15 @@ class Collector:
         return await self._rounds.run()
 
     async def _visit(self, place: "_Place") -> Done:
-        async with collected.turn(self._work.engine, place.line.vpd, place.key) as free:
+        async with (
+            place.remote.open() as session,
+            self._rounds.at_work,
+            collected.turn(self._work.engine, place.line.vpd, place.key) as free,
+        ):
             if not free:
                 return Done(0, place.connection.every_seconds)
             await asyncio.to_thread(clear_unfinished, place.local)
-            async with place.remote.open() as session:
-                return await self._collect(place, session)
+            return await self._collect(place, session)
 
     async def _collect(self, place: "_Place", session: Session) -> Done:
         listed = await session.entries(place.folder, place.wanted)

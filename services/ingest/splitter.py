@@ -5,24 +5,21 @@ is only what was confirmed, so dying at any moment means that some records are s
 """
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from services.ingest import store, turns
 from services.ingest.accountant import account
-from services.ingest.source import Line, Place, Source
+from services.ingest.source import Source
+from services.ingest.steps import StepReader, Stretch
 from services.ingest.turns import Turn
-from shared import events, records
+from shared import events
 from shared.accounting import Fate, LineFate
 from shared.db.unit import Unit, Work
-from shared.errors import RecordError
 from shared.messaging.broker import Broker
-from shared.messaging.message import Message, Origin
 from shared.messaging.topology import Topology
 
 STEP: Final = 1_000
@@ -83,35 +80,30 @@ class Splitter:
 
     async def _send(self, turn: Turn, sent: Stretch) -> None:
         """Publish this turn's records, adding to ``sent`` step by step what was confirmed."""
-        room = IN_FLIGHT - max(0, turn.place.position - turn.accounted)
+        pipeline = _Pipeline(self._broker, sent)
+        try:
+            try:
+                await self._feed(turn, pipeline)
+            except Exception:  # a file that cannot be read further is not sent again and again up to there
+                await pipeline.finish()
+                raise
+            await pipeline.finish()
+        finally:
+            await pipeline.abandon()
+
+    async def _feed(self, turn: Turn, pipeline: "_Pipeline") -> None:
         source, path = self._sources[turn.vpd, turn.origin], self._archived(turn.vpd, turn.sha256)
         reader = StepReader(turn, source, path, int(self._work.clock.now().timestamp()))
         until = time.monotonic() + self._claim_seconds * SHARE_OF_CLAIM
-        going: deque[tuple[Stretch, asyncio.Task[None]]] = deque()
-        left, faulty = min(TURN, room), 0
-        unreadable: Exception | None = None
-        try:
-            while left > 0 and faulty < FAULTY and time.monotonic() < until:
-                try:
-                    step = await asyncio.to_thread(reader.read, min(STEP, left))
-                except Exception as error:  # noqa: BLE001 - raised below
-                    unreadable = error
-                    break
-                if not step.records:
-                    break
-                left -= step.records
-                faulty += len(step.faulty)
-                going.append((step, asyncio.create_task(self._broker.publish(step.messages))))
-                if len(going) > AHEAD:
-                    await _confirmed(going, sent)
-            while going:
-                await _confirmed(going, sent)
-            if unreadable:
-                raise unreadable  # only now: what was read before it is confirmed, and need not be sent again
-        finally:
-            for _, task in going:
-                task.cancel()
-            await asyncio.gather(*(task for _, task in going), return_exceptions=True)
+        room, faulty = IN_FLIGHT - max(0, turn.place.position - turn.accounted), 0
+        left = min(TURN, room)
+        while left > 0 and faulty < FAULTY and time.monotonic() < until:
+            step = await asyncio.to_thread(reader.read, min(STEP, left))
+            if not step.records:
+                break
+            left -= step.records
+            faulty += len(step.faulty)
+            await pipeline.add(step)
 
     async def _note(self, turn: Turn, sent: Stretch) -> bool:
         """Note what was confirmed, with the fates of the records that were not to be sent; False: we lost the claim."""
@@ -138,12 +130,36 @@ class Splitter:
             yield file, fate
 
 
-async def _confirmed(going: deque[tuple[Stretch, asyncio.Task[None]]], sent: Stretch) -> None:
-    """Wait for the oldest step and add it to what was sent. Raises what kept it from being published."""
-    step, task = going[0]
-    await task
-    going.popleft()
-    sent.add(step)
+class _Pipeline:
+    """Publishes steps, the next before the last is confirmed, and adds them to ``sent`` in order as they are."""
+
+    def __init__(self, broker: Broker, sent: Stretch) -> None:
+        self._broker = broker
+        self._sent = sent
+        self._going: deque[tuple[Stretch, asyncio.Task[None]]] = deque()
+
+    async def add(self, step: Stretch) -> None:
+        """Publish a step; wait while too many are unconfirmed. Raises what kept an earlier one from being published."""
+        self._going.append((step, asyncio.create_task(self._broker.publish(step.messages))))
+        if len(self._going) > AHEAD:
+            await self._oldest()
+
+    async def finish(self) -> None:
+        """Wait until every step is confirmed."""
+        while self._going:
+            await self._oldest()
+
+    async def abandon(self) -> None:
+        """Leave alone what is not confirmed, and nothing running."""
+        for _, task in self._going:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in self._going), return_exceptions=True)
+
+    async def _oldest(self) -> None:
+        step, task = self._going[0]
+        await task
+        self._going.popleft()
+        self._sent.add(step)
 
 
 def _announce_split(unit: Unit, turn: Turn) -> None:

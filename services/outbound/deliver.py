@@ -69,22 +69,29 @@ class Deliverer:
         return [line for line, place in self._places.items() if place.has_news()]
 
     async def _visit(self, place: Place) -> Done:
-        async with trust_lock(self._work.engine, f"deliver/{place.key}", place.line.vpd) as free:
-            if not free:
-                return Done(0, TURN_SECONDS)
-            files, unreadable = await asyncio.to_thread(place.read)
-            async with self._work.engine.connect() as connection:
-                wanted = [(file.name, file.sha256) for file in files]
-                held = await delivered.held(connection, place.line.vpd, place.key, wanted)
-            todo = [file for file in files if (file.name, file.sha256) not in held]
-            place.know(file for file in files if file not in todo)
-            sent, kept_back = 0, None
-            if todo:
-                async with place.remote.open() as session:
-                    sent, kept_back = await self._deliver(place, session, todo)
+        files, unreadable = await asyncio.to_thread(place.read)
+        files = await self._undelivered(place, files)
+        sent, kept_back = 0, None
+        if files:
+            async with (
+                place.remote.open() as session,
+                self._rounds.at_work,
+                trust_lock(self._work.engine, f"deliver/{place.key}", place.line.vpd) as free,
+            ):
+                if not free:
+                    return Done(0, TURN_SECONDS)
+                files = await self._undelivered(place, files)  # a replica may have been at work
+                sent, kept_back = await self._deliver(place, session, files)
         if problem := kept_back or unreadable:
             raise problem
         return Done(sent)
+
+    async def _undelivered(self, place: Place, files: list[Outgoing]) -> list[Outgoing]:
+        async with self._work.engine.connect() as connection:
+            wanted = [(file.name, file.sha256) for file in files]
+            held = await delivered.held(connection, place.line.vpd, place.key, wanted)
+        place.know(file for file in files if (file.name, file.sha256) in held)
+        return [file for file in files if (file.name, file.sha256) not in held]
 
     async def _deliver(self, place: Place, session: Session, files: list[Outgoing]) -> tuple[int, BridgeError | None]:
         """Deliver files in order of name; return how many, and what kept one back, if anything did."""

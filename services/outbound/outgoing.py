@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from shared.errors import StorageUnavailableError
 from shared.transport.local import opened, read_block, storage_explained
@@ -12,6 +14,9 @@ from shared.transport.names import decoded, is_safe
 from shared.transport.remote import make_remote
 from shared.transport.rounds import Line
 from shared.transport.settings import Connection
+
+TICK_NS: Final = 2_000_000_000
+"""Coarsest time stamps of file systems in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,24 @@ class Place:
         self.remote = make_remote(connection)
         self._local = local
         self._known: dict[str, tuple[int, int]] = {}
+        self._quiet: tuple[int, int] | None = None
 
     def has_news(self) -> bool:
-        """Whether there is something to deliver, or something wrong that a visit would tell."""
+        """Whether there is something to deliver, or something wrong that a visit would tell.
+
+        A folder that is as it was when nothing was new is not read again: files come into it by getting their names.
+        """
+        state = _state(self._local)
+        if state is not None and state == self._quiet:
+            return False
         try:
-            return any(self._new())
+            news = any(self._new())
         except StorageUnavailableError:
             return True
+        # A change within the clock's last tick may yet be followed by one that leaves the same time.
+        settled = state is not None and time.time_ns() - state[1] > TICK_NS
+        self._quiet = state if settled and not news else None
+        return news
 
     def _new(self) -> Iterator[Path]:
         """Yield the files that are not known to have been delivered as they are now."""

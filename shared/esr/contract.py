@@ -46,7 +46,7 @@ def check_vpd(profile: Profile, vpd: str) -> None:
     """
     for code in sorted(profile.kinds):
         try:
-            profile.file_name(vpd, code, _SOME_DAY, max(1, profile.control.sequence.start))
+            profile.file_name(vpd, code, _SOME_DAY, profile.names.lowest[code])
         except ValueError as error:
             raise ConfigurationError(
                 f"VPD {vpd!r} does not fit profile {profile.name}: {code} files are named {profile.names.form}"

@@ -67,7 +67,7 @@ class FileCode(Code):
     F010 = (
         "F010",
         "Line with the wrong number of columns, or without a record type",
-        "Ask the sender for a corrected file; a delimiter or line break inside a value is the usual cause.",
+        "Ask the sender for a corrected file; a delimiter inside a value or a line cut short is the usual cause.",
     )
     F011 = (
         "F011",

@@ -1,7 +1,7 @@
 """File names of a profile: taking them apart and spelling them."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,14 +17,16 @@ _PARTS = ("vpd", "kind", "date", "seq")
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """The rule for file names: a pattern to read them and a template to write them."""
+    """The rule for file names: a pattern to read them and a template to write them.
+
+    ``lowest`` gives the kinds that have names, and the lowest number of each.
+    """
 
     pattern: re.Pattern[str]
     template: str
     constants: Mapping[str, str]
     seq_digits: int
-    first_seq: int
-    kinds: frozenset[str]
+    lowest: Mapping[str, int]
 
     def parse(self, name: str) -> FileName:
         """Take a name apart. Raises FileRefusedError (F001) if it does not follow the rule."""
@@ -42,7 +44,8 @@ class FileNames:
         """Write a name. Raises ValueError if it would not follow the rule."""
         number = f"{seq:0{self.seq_digits}d}"
         name = self.template.format(**self.constants, vpd=vpd, kind=kind, date=_DAY.write(day), seq=number)
-        if kind not in self.kinds or not self.first_seq <= seq < SEQUENCE_SPAN or self.pattern.fullmatch(name) is None:
+        known = kind in self.lowest and self.lowest[kind] <= seq < SEQUENCE_SPAN
+        if not known or self.pattern.fullmatch(name) is None:
             raise ValueError(f"the profile has no file name for these parts (kind {kind}, number {seq})")
         return name
 
@@ -52,10 +55,10 @@ class FileNames:
         return self.template.format(**self.constants, **{part: f"<{part}>" for part in _PARTS})
 
 
-def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int, first_seq: int) -> FileNames:
+def read_file_names(section: Section, lowest: Mapping[str, int], vpd_digits: int) -> FileNames:
     """Read the ``file_name`` section and prove that pattern and template fit each other for every kind.
 
-    ``first_seq`` is the lowest number a file may have. Raises ConfigurationError if they do not.
+    ``lowest`` gives the kinds, and the lowest number a file of each may have. Raises ConfigurationError if they do not.
     """
     section.only(("template", "regex", "constants", "seq_digits", "case_sensitive", "order_by"))
     if section.texts("order_by") != ("date", "seq"):
@@ -74,16 +77,16 @@ def read_file_names(section: Section, kinds: Collection[str], vpd_digits: int, f
         template=section.text("template"),
         constants={name: constants.text(name) for name in constants},
         seq_digits=section.number("seq_digits", 1, 8),
-        first_seq=first_seq,
-        kinds=frozenset(kinds),
+        lowest=lowest,
     )
     _prove(section.place, names, vpd_digits)
     return names
 
 
 def _prove(place: str, names: FileNames, vpd_digits: int) -> None:
-    day, vpd, seq = date(2026, 3, 1), "9" * vpd_digits, max(1, names.first_seq)
-    for kind in sorted(names.kinds):
+    day, vpd = date(2026, 3, 1), "9" * vpd_digits
+    for kind, lowest in names.lowest.items():
+        seq = max(1, lowest)
         try:
             parsed = names.parse(names.spell(vpd, kind, day, seq))
         except (ValueError, LookupError, FileRefusedError) as error:

@@ -121,7 +121,7 @@ def read_rows(file: Readable, frame: Frame, start: Position = START) -> Iterator
                     yield from _rows(frame, parts)
                     parts = []
                 whole = (record, code, line, number, number, end)
-            elif line.strip():
+            elif line.strip() or len(raw) >= MAX_LINE_BYTES:
                 here = _Line(number, code, line, end) if len(raw) < MAX_LINE_BYTES else _Line(number, b"", None, end)
                 if whole is not None:
                     parts, whole = [_Line(whole[3], whole[1], whole[2], whole[5])], None

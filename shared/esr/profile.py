@@ -111,6 +111,8 @@ def _build(source: Section) -> Profile:
     records = read_records(source.section("records"), routing, lists)
     kinds, ignored = read_kinds(source.section("kinds"), source.section("kinds_records"), routing, records)
     control = read_control(source.section("control"), kinds)
+    # Requests are not counted: they all have the same number.
+    lowest = {code: 1 if kind.mode == "request" else control.sequence.start for code, kind in kinds.items()}
     origins = source.section("borrowed_from") if "borrowed_from" in source else Section("borrowed_from", {})
     vpd_digits = [column.length for layout in records.values() for column in layout.columns if column.name == "vpd"]
     return Profile(
@@ -119,9 +121,7 @@ def _build(source: Section) -> Profile:
         standing=source.text("standing"),
         borrowed_from={name: origins.text(name) for name in origins},
         syntax=syntax,
-        names=read_file_names(
-            source.section("file_name"), kinds, vpd_digits[0] if vpd_digits else 3, control.sequence.start
-        ),
+        names=read_file_names(source.section("file_name"), lowest, vpd_digits[0] if vpd_digits else 3),
         control=control,
         kinds=kinds,
         records=records,

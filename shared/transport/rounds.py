@@ -42,7 +42,10 @@ class Pace:
     """Pause after we were not let in: a server locks an account that knocks too often."""
     look: float = 1.0
     """How long one call of ``run`` waits for what is under way."""
-    at_once: int = 8
+    at_once: int = 16
+    """Connections that are visited at the same time, those included that do not answer."""
+    at_work: int = 4
+    """Connections over which files move at the same time. Each holds a connection to the database meanwhile."""
     clock: Callable[[], float] = time.monotonic
 
 
@@ -71,6 +74,8 @@ class Rounds:
         self._states = {line: _State() for line in visits}
         self._tasks: dict[asyncio.Task[Done], Line] = {}
         self._places = asyncio.Semaphore(pace.at_once)
+        self.at_work = asyncio.Semaphore(pace.at_work)
+        """To be held by a visit from the moment that the other side has answered."""
 
     @property
     def waiting(self) -> dict[str, str]:

@@ -102,7 +102,7 @@ class SftpRemote:
             key = asyncssh.import_private_key(read_text(key_file), phrase)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
             raise ConfigurationError(
-                f"{key_file}: not a private key, or not with this passphrase; one with a passphrase has to be in PKCS 8 form"
+                f"{key_file}: not a private key, or not with this passphrase; a key that has one must be in PKCS 8 form"
             ) from error
         return {"client_keys": [key], "preferred_auth": ("publickey",)}
 

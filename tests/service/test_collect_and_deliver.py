@@ -663,6 +663,43 @@ async def test_a_file_that_appears_while_we_run_is_delivered_at_the_next_look(
     assert names(ssh.root / vpd / "In") == ["A.DAT", "B.DAT"]
 
 
+async def test_a_folder_is_read_again_only_when_a_name_came_into_it(
+    ssh: Server, vpd: str, files: Path, deliverer: Deliver
+) -> None:
+    folder = files / vpd / "to-esr"
+    put(folder, A=b"first")
+    job = deliverer(ssh.connection(vpd))
+    await all_of(job)
+    os.utime(folder, (1_000_000_000, 1_000_000_000))
+    await all_of(job)
+    (folder / "A.DAT").write_bytes(b"other")  # in place: nobody may, and it would be a conflict
+    await all_of(job)
+    assert job.waiting == {}
+    put(folder, B=b"new")
+    await all_of(job)
+    assert job.waiting == {f"{vpd}/esr": "TRANSPORT_CONFLICT"}
+    assert names(ssh.root / vpd / "In") == ["A.DAT", "B.DAT"]
+
+
+async def test_many_connections_at_once_do_not_wait_for_each_others_database(
+    ssh: Server, vpd: str, files: Path, module_database: str, passwords: Mapping[str, str], now: Now
+) -> None:
+    several = {f"{vpd}-{number}": ssh.connection(f"{vpd}-{number}") for number in range(12)}
+    for one in several:
+        put(ssh.root / one / "Out", A=b"1")
+        put(files / one / "to-esr", B=b"1")
+    for service, make in (("ingest", Collector), ("outbound", Deliverer)):
+        engine = make_engine(as_role(module_database, service, passwords[service]), name="test", pool=3)
+        more = {"settle_seconds": 0} if make is Collector else {}
+        job = make(work(service, engine), config(several), files, **more, pace=Pace(clock=now))
+        await asyncio.wait_for(all_of(job), 30)
+        assert job.waiting == {}
+        await engine.dispose()
+    assert [names(files / one / "from-esr") + names(ssh.root / one / "In") for one in several] == [
+        ["A.DAT", "B.DAT"]
+    ] * 12
+
+
 async def test_with_nothing_new_nobody_is_called(vpd: str, tmp_path: Path, files: Path, deliverer: Deliver) -> None:
     with openssh(tmp_path / "sshd") as server:
         connection = server.connection()

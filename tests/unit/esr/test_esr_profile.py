@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, FileRefusedError
@@ -83,6 +83,7 @@ def test_a_name_outside_the_rule_is_refused_with_f001_and_not_repeated(name: str
     assert "Sampleton" not in str(refused.value)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.dates(), st.integers(1, 99_999_999), st.sampled_from(["CSF", "CSC"])), min_size=2, max_size=2)
 )
@@ -274,6 +275,7 @@ def test_every_switch_of_control_can_be_thrown(tmp_path: Path) -> None:
         profile.parse_file_name("CS_999_CST_CSF_20260302_00000411.DAT")
     with pytest.raises(ValueError, match="number 411"):
         profile.file_name("999", "CSF", date(2026, 3, 2), 411)
+    assert profile.file_name("999", "CSR", date(2026, 3, 2), 1).endswith("_00000001.DAT")  # requests are not counted
 
 
 def test_a_record_that_nothing_uses_has_a_layout_and_no_routing() -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.esr import values
@@ -13,6 +13,7 @@ DATE = TimeFormat("YYYYMMDD")
 STAMP = TimeFormat("YYYYMMDD HHMMSS")
 
 
+@settings(deadline=None)
 @given(st.datetimes())
 def test_a_time_written_reads_back_to_the_second(moment: datetime) -> None:
     for pattern in ("YYYYMMDD HHMMSS", "DD/MM/YYYY HH:MM:SS", "{YYYY}MMDD[HHMMSS]"):
@@ -20,6 +21,7 @@ def test_a_time_written_reads_back_to_the_second(moment: datetime) -> None:
         assert stamp.to_iso(stamp.write(moment)) == moment.replace(microsecond=0).isoformat()
 
 
+@settings(deadline=None)
 @given(st.dates())
 def test_a_date_written_reads_back(day: date) -> None:
     assert DATE.to_iso(DATE.write(day)) == day.isoformat()
@@ -71,6 +73,28 @@ def test_a_table_reads_what_stands_for_nothing_as_empty() -> None:
     )
     assert table.text_of("4712-12-31") is None
     assert table.text_of("2026-03-01T10:15:00") == "20260301 101500"
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_what_a_table_remembers_changes_nothing_of_what_it_says(data: st.DataObject) -> None:
+    patterns = ["YYYYMMDD HHMMSS", "DD/MM/YYYY HH:MM:SS", "YYYYMMDD HHSSMM", "YYYY-MM-DDTHH:MM:SSZ"]
+    stamp = TimeFormat(data.draw(st.sampled_from(patterns)))
+    table = IsoTable([stamp, DATE], [])
+    texts = [stamp.write(moment) for moment in data.draw(st.lists(st.datetimes(), min_size=1, max_size=6))]
+    cut = data.draw(st.integers(0, 20))
+    texts += [one[:cut] + other[cut:] for one in texts for other in reversed(texts)]
+    texts += ["".join(data.draw(st.permutations(texts[0]))), "20260301"]
+    for text in texts * 2:
+        assert table[text] == (stamp.to_iso(text) or DATE.to_iso(text))
+
+
+@pytest.mark.parametrize("clock", ["240000", "236000", "235960", "23596", "2359590", ""])
+def test_a_time_that_no_clock_shows_is_none_however_many_good_ones_came_before(clock: str) -> None:
+    table = IsoTable([STAMP], [])
+    assert (table["20260301 235959"], table["20260301 000000"]) == ("2026-03-01T23:59:59", "2026-03-01T00:00:00")
+    assert table[f"20260301 {clock}"] is None
+    assert table["20260230 000000"] is None
 
 
 def test_a_table_stays_bounded_and_right_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
