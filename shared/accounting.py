@@ -72,7 +72,7 @@ REASONS: Final = {
     Fate.IGNORED_UNKNOWN_TYPE: "record type that the profile does not know (R105)",
     Fate.IGNORED_HELD_BY_ESR: "ESR already holds this achievement, so it is not sent back",
     Fate.IGNORED_UNMAPPED_CERTIFICATION: "the certification is mapped to no ESR competence",
-    Fate.IGNORED_NOT_USED: "record type that nothing here has a use for",
+    Fate.IGNORED_NOT_USED: "nothing here has a use for such a record",
     Fate.DEAD_LETTERED: "cannot succeed as it stands; see the dead letter",
 }
 

@@ -80,8 +80,16 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def day(self) -> date:
-        """The day of completion in the UK."""
+        """The day of completion in the UK. Raises OverflowError where the calendar has none; see ``has_day``."""
         return self.moment.date()
+
+    @property
+    def has_day(self) -> bool:
+        """Whether the moment is on a day in the UK: in the first hours of year 1 it may be before the calendar."""
+        try:
+            return self.day >= date.min
+        except OverflowError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

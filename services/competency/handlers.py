@@ -196,6 +196,8 @@ def _fact(record: Record) -> Fact:
         trust, _, person_id = completion.user_idnumber.partition("-")
         if trust != vpd or not person_id:
             raise RecordError(LmsCode.L102, "user_idnumber is not '<trust>-<person ID>' of this trust")
+        if not completion.has_day:
+            raise RecordError(LmsCode.L103, "completed_at is at the very edge of the calendar")
         key = f"{completion.user_idnumber}|{completion.certification_idnumber}|{completion.completed_at.isoformat()}"
         return Fact(vpd, record.entity, key, "", person_id, record.version, data)
     raise RecordError(MessageCode.R903, f"{record.entity} is not a record that competency handles")

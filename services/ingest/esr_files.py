@@ -58,10 +58,10 @@ class EsrFiles:
                 line=record.line,
                 type=record.routing,
                 fields=record.fields,
-                after=Place(*record.after),
-                faults=tuple(fault for fault in record.faults if not fault.warning),
+                after=Place(record.end_offset, record.end_line, record.position),
+                faults=record.faults and tuple(fault for fault in record.faults if not fault.warning),
                 ignored=_ignored(record),
-                warned=any(fault.warning for fault in record.faults),
+                warned=bool(record.faults) and any(fault.warning for fault in record.faults),
             )
 
 

@@ -145,8 +145,7 @@ def _goes_on(frame: Frame, parts: Sequence[_Line], line: _Line) -> bool:
     typed, width = frame.typed(line.code), frame.widths.get(head.code)
     if width is None or (frame.by_record and not typed):
         return not typed
-    before, after = _columns(frame, parts), _columns(frame, (*parts, line))
-    return _columns(frame, parts[:1]) > 1 and after <= width and (before < width or not typed)
+    return _columns(frame, parts[:1]) > 1 and (not typed or _columns(frame, parts) < width)
 
 
 def _rows(frame: Frame, parts: Sequence[_Line]) -> Iterator[Row]:

@@ -42,8 +42,9 @@ class Pace:
     """Pause after we were not let in: a server locks an account that knocks too often."""
     look: float = 1.0
     """How long one call of ``run`` waits for what is under way."""
-    at_once: int = 16
-    """Connections that are visited at the same time, those included that do not answer."""
+    at_once: int = 8
+    """Connections that are visited at the same time, those included that do not answer. OpenSSH's server drops some of
+    those that knock at once when they are more than ten, and many trusts may have the same server."""
     at_work: int = 4
     """Connections over which files move at the same time. Each holds a connection to the database meanwhile."""
     clock: Callable[[], float] = time.monotonic

@@ -25,7 +25,9 @@ from tests.e2e.faulty_files import DEADLY, FAULTS, HARMLESS, QUARANTINED, ROUNDS
 
 FILES = int(os.environ.get("ESRBRIDGE_TEST_FAULTY_FILES", "200"))
 SEED = int(os.environ.get("ESRBRIDGE_TEST_SEED", "7"))
-A_TRUST = 40
+TRUSTS = max(5, min(25, FILES // 40))
+"""Few enough that looking after each of them between any two files takes little of the time."""
+A_TRUST = FILES // TRUSTS
 """Files of one trust."""
 
 KEPT_OUT = {"quarantined", "held", "refused"}
@@ -55,7 +57,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 
 async def _run(folder: Path) -> Outcome:
-    vpds = [str(100 + number) for number in range(max(1, FILES // A_TRUST))]
+    vpds = [str(100 + number) for number in range(TRUSTS)]
     deliveries = [one for vpd in vpds for one in series(vpd, A_TRUST, SEED)]
     calendar = FileCalendar(full_files_a_week=0)
     config = BridgeConfig(trusts=tuple(TrustConfig(vpd=vpd, calendar=calendar) for vpd in vpds))

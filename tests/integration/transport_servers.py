@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import inspect
 import ipaddress
 import json
 import os
@@ -53,10 +54,10 @@ class Server:
 
     def kill(self) -> None:
         """End the server, and whatever serves a connection, without a goodbye."""
-        assert self.process is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def restart(self) -> None:
         assert self.start is not None
@@ -77,8 +78,8 @@ def _wait_for(server: Server) -> None:
 
 @contextmanager
 def _running(server: Server) -> Iterator[Server]:
-    server.restart()
     try:
+        server.restart()
         yield server
     finally:
         server.kill()
@@ -306,7 +307,7 @@ class Cable:
     """Passes TCP on, from ports of its own to others, until so many bytes have gone through: then it is cut.
 
     All its links share one budget and end together. ``cut_after`` None: never. ``cut`` cuts now. ``at`` calls something
-    once, when that many bytes have come and before they go on.
+    once, and awaits it if it can, when that many bytes have come and before they go on.
     """
 
     def __init__(
@@ -366,7 +367,8 @@ class Cable:
                 self.passed += len(data)
                 if self._at is not None and self.passed >= self._at[0]:
                     (_, call), self._at = self._at, None
-                    call()
+                    if inspect.isawaitable(waiting := call()):
+                        await waiting
                 writer.write(data)
                 await writer.drain()
                 if len(data) < whole or self._left == 0:

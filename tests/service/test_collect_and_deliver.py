@@ -102,7 +102,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-Open = Callable[[str], AsyncEngine]
+Open = Callable[..., AsyncEngine]
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ async def engine_of(module_database: str, passwords: Mapping[str, str]) -> Async
     """The engine of a service, with its own login; ``""`` is the administrator's."""
     opened: list[AsyncEngine] = []
 
-    def engine(service: str) -> AsyncEngine:
+    def engine(service: str, pool: int = 5) -> AsyncEngine:
         url = as_role(module_database, service, passwords[service]) if service else module_database
-        opened.append(make_engine(url, name="test"))
+        opened.append(make_engine(url, name="test", pool=pool))
         return opened[-1]
 
     yield engine
@@ -681,20 +681,55 @@ async def test_a_folder_is_read_again_only_when_a_name_came_into_it(
     assert names(ssh.root / vpd / "In") == ["A.DAT", "B.DAT"]
 
 
+async def test_a_name_that_comes_within_the_same_tick_of_the_clock_is_seen(
+    ssh: Server, vpd: str, files: Path, deliverer: Deliver
+) -> None:
+    folder = files / vpd / "to-esr"
+    put(folder, A=b"1", B=b"2")
+    job = deliverer(ssh.connection(vpd))
+    await all_of(job)
+    await all_of(job)
+    tick = folder.stat().st_mtime_ns
+    (folder / "B.DAT").rename(folder / "C.DAT")
+    os.utime(folder, ns=(tick, tick))
+    await all_of(job)
+    assert names(ssh.root / vpd / "In") == ["A.DAT", "B.DAT", "C.DAT"]
+
+
+async def test_a_file_that_a_replica_delivered_while_we_were_connecting_is_not_sent_again(
+    ssh: Server, vpd: str, files: Path, deliverer: Deliver
+) -> None:
+    put(files / vpd / "to-esr", A=b"1")
+    there = ssh.root / vpd / "In"
+    replica = deliverer(ssh.connection(vpd))
+
+    async def overtake() -> None:
+        await all_of(replica)
+        (there / "A.DAT").unlink()  # and the receiver has taken it away
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with Cable((port, ssh.port), at=(1_000, overtake)):
+        job = deliverer(ssh.connection(vpd, port=port))
+        await all_of(job)
+    assert job.waiting == {}
+    assert names(there) == []
+    assert carried("deliver", vpd) == 1
+
+
 async def test_many_connections_at_once_do_not_wait_for_each_others_database(
-    ssh: Server, vpd: str, files: Path, module_database: str, passwords: Mapping[str, str], now: Now
+    ssh: Server, vpd: str, files: Path, engine_of: Open, now: Now
 ) -> None:
     several = {f"{vpd}-{number}": ssh.connection(f"{vpd}-{number}") for number in range(12)}
     for one in several:
         put(ssh.root / one / "Out", A=b"1")
         put(files / one / "to-esr", B=b"1")
     for service, make in (("ingest", Collector), ("outbound", Deliverer)):
-        engine = make_engine(as_role(module_database, service, passwords[service]), name="test", pool=3)
         more = {"settle_seconds": 0} if make is Collector else {}
-        job = make(work(service, engine), config(several), files, **more, pace=Pace(clock=now))
+        job = make(work(service, engine_of(service, pool=3)), config(several), files, **more, pace=Pace(clock=now))
         await asyncio.wait_for(all_of(job), 30)
         assert job.waiting == {}
-        await engine.dispose()
     assert [names(files / one / "from-esr") + names(ssh.root / one / "In") for one in several] == [
         ["A.DAT", "B.DAT"]
     ] * 12

@@ -233,6 +233,7 @@ async def test_a_receipt_is_told_in_pages(serve: Serve) -> None:
         assert references == [f"r{number}" for number in range(250)]
         page = await get(running, f"{said['status_url']}?offset=240&limit=5")
         assert (page["completions"][0]["reference"], page["next_offset"]) == ("r240", 245)
+        assert (await get(running, f"{said['status_url']}?offset=240&limit=10"))["next_offset"] is None
         for wrong in ("offset=-1", "limit=0", "limit=1001", "offset=x"):
             await get(running, f"{said['status_url']}?{wrong}", 422)
 

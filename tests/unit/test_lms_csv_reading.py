@@ -114,6 +114,7 @@ def test_a_time_of_another_zone_is_told_with_its_offset() -> None:
 
 @given(moment=st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)))  # noqa: DTZ001
 def test_a_time_of_any_zone_stays_the_same_moment(moment: datetime) -> None:
+    moment = moment.replace(fold=0)  # of an hour that comes twice in autumn, a text can only mean the first
     new_york = ZoneInfo("America/New_York")
     fields, wrong = take(replace(OURS, zone=new_york), completed_at=moment.isoformat())
     assert wrong == []

@@ -210,5 +210,5 @@ def test_a_line_of_100_mb_is_f012_in_bounded_memory(tmp_path: Path, name: str, p
 def test_a_line_just_too_long_by_blanks_is_no_blank_line() -> None:
     _, content = FILES[FULL]
     for blanks in (MAX_LINE_BYTES, 3 * READ_BYTES):
-        long = content.replace(b"\nTRL~", b"\n" + b" " * blanks + b"x\nTRL~")
+        long = content.replace(b"\nTRL~", b"\n" + b" " * blanks + b"x" + b" " * blanks + b"\nTRL~")
         assert check_structure(long, CSTF, name=FULL).fault_counts == {"F012": 1, "F005": 1}

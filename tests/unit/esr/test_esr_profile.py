@@ -187,6 +187,7 @@ def test_a_missing_or_undecodable_file_is_a_configuration_error(tmp_path: Path) 
         ("{CTC: exceptions_only,", "{CSF: exceptions_only,", "must name the confirming kinds: CMC, CTC"),
         ("confirmed_by: CMC,", "confirmed_by: CTC,", "confirms and confirmed_by do not fit"),
         ("confirms: [CMP],", "confirms: [CSF],", "confirms and confirmed_by do not fit"),
+        ("confirms: [CMP],", "confirms: [CMP, CSF],", "confirms and confirmed_by do not fit"),
         ("seed: CSF", "seed: CSX", "CSX is not a kind"),
         ("seed: CSF", "seed: CSC", "names a full kind"),
         ("counter: fixed_1", "counter: requests", "supported: fixed_1"),

@@ -453,4 +453,4 @@ def test_a_watching_esr_reads_what_comes_back_and_writes_what_was_asked_for(trus
 
 
 def people(path: Path) -> set[str]:
-    return {fields[1] for one in lines_of(path.read_bytes()) if (fields := split(one))[0] == "PRA"}
+    return {fields[6] for one in lines_of(path.read_bytes()) if (fields := split(one))[0] == "PRA"}

@@ -439,3 +439,17 @@ def test_the_fate_of_a_line_follows_from_the_decision(found: dict[Identity, Deci
 def test_a_line_about_what_esr_holds_is_ignored_by_that_rule() -> None:
     found = decided(element(), completion())
     assert fate_of(next(one for one in found.values() if one.source == "lms")) is Fate.IGNORED_HELD_BY_ESR
+
+
+@pytest.mark.parametrize(
+    ("at", "has_day"),
+    [
+        ("0001-01-01T00:00:00+05:00", False),  # before the calendar begins, in the UK
+        ("9999-12-31T23:59:59-05:00", False),
+        ("0001-01-02T00:00:00+00:00", True),
+        ("2026-03-03T10:00:00", True),
+    ],
+)
+def test_a_completion_at_the_edge_of_the_calendar_is_told_from_one_that_has_a_day(at: str, has_day: bool) -> None:
+    said = msgspec.convert(completion(at=at).data, Completion)
+    assert said.has_day is has_day
