@@ -19,9 +19,26 @@ from shared.transport.settings import Connection
 
 WIRE: Final = "iso-8859-1"
 
+GOODBYE_SECONDS: Final = 2.0
+
 _FACTS: Final = ["type", "size", "modify"]
 _NOT_KNOWN: Final = ("500", "501", "502", "504")
 """Answers to a command that a server does not have."""
+
+
+class DataSocket(ssl.SSLSocket):
+    """A data connection whose end in TLS is offered and not insisted on.
+
+    Servers that hang up without it, or before a short transfer has quite begun, are common. Whether a transfer was
+    whole is told by the answer to its command, and by the file's size.
+    """
+
+    def unwrap(self) -> socket.socket:
+        """Say goodbye, and wait for an answer only briefly."""
+        with suppress(OSError):  # among them ssl.SSLError
+            self.settimeout(GOODBYE_SECONDS)
+            super().unwrap()
+        return self
 
 
 class FtpClient(ftplib.FTP_TLS):

@@ -18,7 +18,7 @@ from shared.errors import (
     TransportUntrustedError,
 )
 from shared.transport.aside import Aside
-from shared.transport.ftp_client import FtpClient, wire
+from shared.transport.ftp_client import DataSocket, FtpClient, wire
 from shared.transport.local import opened, read_block
 from shared.transport.port import BLOCK, Entry, Session, Sink, Wanted
 from shared.transport.secrets import read_secret
@@ -69,6 +69,7 @@ class FtpsRemote:
         except OSError as error:  # among them ssl.SSLError
             raise ConfigurationError(f"{file}: no certificates (PEM) can be read from it") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = DataSocket
         if file is not None:
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the file may hold the server's own certificate
         return context

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,28 @@ async def _run(folder: Path) -> Outcome:
     config = BridgeConfig(trusts=tuple(TrustConfig(vpd=vpd, calendar=calendar) for vpd in vpds))
     now = FixedClock(datetime.combine(START + timedelta(days=A_TRUST), datetime.min.time()))
     async with open_bridge(config, folder, now) as bridge:
+        _split_a_file_of_every_trust(bridge)
         for number in range(ROUNDS + 3):
             for one in deliveries:
                 if one.round == number:
                     _put(folder, one, number)
             await bridge.until_idle()
         return await _observe(bridge, deliveries)
+
+
+def _split_a_file_of_every_trust(bridge: Bridge) -> None:
+    """Let each round of the run split a small file of every trust, not of one: most of a round is looking for work."""
+    ingest = bridge.components["ingest"]
+    (split,) = (job for job in ingest.jobs if job.name == "split")
+
+    async def split_more() -> int:
+        total = 0
+        for _ in range(TRUSTS):
+            total += await split.run()
+        return total
+
+    jobs = tuple(replace(job, run=split_more) if job is split else job for job in ingest.jobs)
+    bridge.components = {**bridge.components, "ingest": replace(ingest, jobs=jobs)}
 
 
 def _put(folder: Path, one: Delivery, number: int) -> None:
