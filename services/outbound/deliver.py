@@ -150,8 +150,17 @@ async def _is_same(session: Session, folder: str, there: Entry, file: Outgoing) 
     if there.size != file.size or file.size > READ_BACK:
         return there.size == file.size
     digest = hashlib.sha256()
+    read = 0
+
+    def take(block: bytes) -> None:
+        nonlocal read
+        read += len(block)
+        digest.update(block)
+
     try:
-        await session.fetch(folder, file.name, digest.update)
+        await session.fetch(folder, file.name, take)
     except TransportFolderError:
         return True  # our login may write there and not read
+    if read != there.size:
+        raise TransportUnavailableError("a file that was to be compared did not come whole")
     return digest.hexdigest() == file.sha256

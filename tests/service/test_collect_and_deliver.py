@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from esrbridge.embedded import as_role
-from esrbridge.local.processes import wait_until
+from esrbridge.local.processes import free_ports, wait_until
 from esrbridge.once import run_once
 from services.ingest import main as ingest
 from services.ingest.collect import Collector
@@ -331,6 +331,43 @@ async def test_a_connection_that_is_cut_leaves_no_half_file_and_the_next_attempt
     assert job.waiting == {}
     assert names(here) == ["A.DAT", "B.DAT"]
     assert [(here / name).read_bytes() == BIG for name in names(here)] == [True, True]
+
+
+async def test_files_of_which_ftp_brought_a_part_are_neither_taken_nor_left_there(
+    vpd: str, tmp_path: Path, files: Path, collector: Collect, deliverer: Deliver, now: Now
+) -> None:
+    """Only the data connection is cut, and in FTP its end is the end of a file."""
+    port, *free = free_ports(17)
+    passive = list(zip(free[:8], free[8:], strict=True))
+    data = [(announced, accepted) for accepted, announced in passive]
+    put(files / vpd / "to-esr", B=BIG)
+    with ftps(tmp_path / "ftpd", passive=passive) as server:
+        connection = server.connection(port=port, timeout_seconds=5)
+        put(server.root / "Out", A=BIG)
+        coming, going = collector(connection), deliverer(connection)
+        async with Cable((port, server.port)):
+            for job in (coming, going):
+                async with Cable(*data, cut_after=700_000):
+                    await all_of(job)
+                assert job.waiting == {f"{vpd}/esr": "TRANSPORT_UNAVAILABLE"}
+            assert names(files / vpd / "from-esr") + names(server.root / "In") == []
+            now.seconds += 5
+            async with Cable(*data):
+                for job in (coming, going):
+                    await all_of(job)
+                    assert job.waiting == {}
+        assert (files / vpd / "from-esr" / "A.DAT").read_bytes() == BIG
+        assert (server.root / "In" / "B.DAT").read_bytes() == BIG
+
+
+async def test_a_file_that_comes_back_short_to_be_compared_is_no_conflict(
+    odd: Server, vpd: str, files: Path, deliverer: Deliver
+) -> None:
+    put(files / vpd / "to-esr", short=b"123456789")
+    put(odd.root, short=b"1234")  # told to be five bytes longer than it is
+    job = deliverer(Connection.model_validate(odd.settings))
+    await all_of(job)
+    assert job.waiting == {f"{vpd}/esr": "TRANSPORT_UNAVAILABLE"}
 
 
 async def test_a_full_disk_here_leaves_nothing_half_and_is_told_as_ours(
