@@ -69,9 +69,12 @@ class CompletionFiles:
     async def write(self, vpd: str, *, once_on: int = 0) -> int:
         """Gather what waits into a file; return how many completions it holds.
 
-        ``once_on``: do nothing if the cut-off of that day (yyyymmdd) has been kept already.
+        ``once_on``: do nothing if the cut-off of that day (yyyymmdd) has been kept already. A profile that has no such
+        file, as Generic Outbound, lets completions wait.
         """
         trust = self._trusts[vpd]
+        if KIND not in self._profiles[vpd].kinds:
+            return 0
         async with trust_lock(self._work.engine, "completions", vpd) as free:
             if not free:
                 return 0
