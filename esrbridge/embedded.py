@@ -69,6 +69,8 @@ class Bridge:
                 pass
             for part in self.components.values():
                 await part.work.outbox.forget()
+                for job in part.jobs:
+                    self.waiting_for = next(iter(job.waiting().values()), self.waiting_for)
         finally:
             for task in (*consumers, *watchers):
                 task.cancel()

@@ -1,6 +1,6 @@
 """What a service is made of, and what it is made from: the terms in which every ``main.py`` wires its parts."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +36,8 @@ class Job:
 
     name: str
     run: Callable[[], Awaitable[int]]
+    waiting: Callable[[], Mapping[str, str]] = dict
+    """Which of many things the work is about wait, and the code why. The service is ready all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,11 @@ class Loops:
         yield from self._jobs.values()
 
     @property
+    def waits(self) -> dict[str, str]:
+        """What of a job's work waits, as ``collect 999/esr``, and the code why, while the job itself goes on."""
+        return {f"{job.name} {what}": code for job in self._component.jobs for what, code in job.waiting().items()}
+
+    @property
     def ended(self) -> list[str]:
         """Loops that stopped although nobody told them to."""
         return [task.get_name() for task in self._tasks if task.done()]

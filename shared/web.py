@@ -30,15 +30,15 @@ def health_routes(name: str, context: Context, loops: Loops) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready(response: Response) -> dict[str, object]:
-        """Whether database and broker are there."""
+        """Whether database and broker are there. One trust's server that is away is told of, and no reason against."""
         waiting = {progress.name: progress.waiting_for for progress in loops.progress if progress.waiting_for}
         with contextlib.suppress(Exception):
             async with asyncio.timeout(5), context.work.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 response.status_code = 503 if waiting else 200
-                return {"waiting": waiting}
+                return {"waiting": waiting | loops.waits}
         response.status_code = 503
-        return {"waiting": waiting | {"database": "DATABASE_UNAVAILABLE"}}
+        return {"waiting": waiting | loops.waits | {"database": "DATABASE_UNAVAILABLE"}}
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:

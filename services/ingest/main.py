@@ -52,7 +52,7 @@ def build(context: Context) -> Component:
         work=work,
         consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, work.give_up),),
         jobs=(
-            Job(JOB, collector.run),
+            Job(JOB, collector.run, lambda: collector.waiting),
             Job("door", door.run),
             Job("judge", judge.run),
             Job("split", split.run),

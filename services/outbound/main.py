@@ -59,7 +59,7 @@ def build(context: Context, driver: MakeDriver = make_driver) -> Component:
         jobs=(
             Job("reconcile", reconciler.run),
             Job("completion-files", completions.at_cut_off),
-            Job(JOB, deliverer.run),
+            Job(JOB, deliverer.run, lambda: deliverer.waiting),
         ),
         on_demand=(Job("write-completion-files", write_now),),
         router=make_router(context.reader, context.config, completions),

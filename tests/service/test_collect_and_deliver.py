@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import httpx
 import pytest
 import structlog
+from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from rich.console import Console
 from sqlalchemy import event, insert, select, text
@@ -40,6 +42,7 @@ from shared.loops import Loops
 from shared.messaging.memory import MemoryBroker
 from shared.transport.rounds import Pace
 from shared.transport.settings import Connection
+from shared.web import health_routes
 from tests.integration.transport_servers import PASSWORD, SERVERS, Cable, Server, ftps, make_key, openssh, small_disk
 
 CLOCK = FixedClock(datetime(2026, 3, 3, 6, tzinfo=UTC))
@@ -1023,6 +1026,39 @@ async def test_a_one_shot_run_collects_works_and_delivers_and_a_second_does_noth
     files = [file for file in reports[1]["trusts"]["999"]["files"] if file["kind"] in ("CSF", "CSC")]
     assert [file["status"] for file in files] == ["complete", "complete"]
     assert [file["repeats"] for file in files] == [0, 0]
+
+
+async def test_a_one_shot_run_whose_server_is_down_does_the_rest_and_tells(tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    put(once / "999" / "from-esr")
+    for sample in SAMPLES.glob("*_CSF_*"):
+        (once / "999" / "from-esr" / sample.name).write_bytes(sample.read_bytes())
+    with openssh(tmp_path / "sshd") as server:
+        server.kill()
+        said = server.settings
+        text = BRIDGE.format(port=said["port"], user=said["user"], key=said["key_file"], host_key=said["host_key"])
+        (once / "bridge.yaml").write_text(text)
+        report = await run_once(once, datetime(2026, 3, 3, 18, tzinfo=UTC), Console(quiet=True), bars=False)
+    assert (report["exit"], report["waiting_for"]) == (1, "TRANSPORT_UNAVAILABLE")
+    assert [file["status"] for file in report["trusts"]["999"]["files"]] == ["complete"]
+
+
+async def test_health_tells_which_connection_waits_and_the_service_is_ready_all_the_same(
+    ssh: Server, tmp_path: Path, files: Path, engine_of: Open
+) -> None:
+    make_key(tmp_path / "stranger")
+    said = config({"997": ssh.connection("997", key_file=tmp_path / "stranger")})
+    built = context("ingest", engine_of("ingest"), said, files)
+    loops = Loops(only("collect", ingest.build(built)), 0.05)
+    app = FastAPI()
+    app.include_router(health_routes("ingest", built, loops))
+    async with (
+        loops.running(),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
+    ):
+        assert await asyncio.to_thread(wait_until, lambda: bool(loops.waits), 20)
+        ready = await client.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (200, {"waiting": {"collect 997/esr": "TRANSPORT_REFUSED"}})
 
 
 def test_a_service_does_not_start_with_a_secret_file_that_cannot_be_read(
