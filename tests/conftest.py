@@ -23,11 +23,21 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 
 from esrbridge.local import LocalRabbitMQ, postgres, rabbitmq
 from shared.db.engine import make_engine
 from shared.db.migrate import SERVICES, migrate
+
+# No example is timed: a busy machine is no fault of the code. `make fuzz` asks for many more examples.
+settings.register_profile(
+    "esrbridge",
+    deadline=None,
+    print_blob=True,
+    max_examples=int(os.environ.get("ESRBRIDGE_TEST_EXAMPLES", settings.default.max_examples)),  # type: ignore[union-attr]
+)
+settings.load_profile("esrbridge")
 
 
 @pytest.fixture(scope="session")

@@ -132,18 +132,21 @@ class RowFormat:
             if not column.kept:
                 if "\n" in value:
                     faults.append(_fault(RecordCode.R106, line, column, "holds a line break"))
+            elif _FORBIDDEN.search(value):
+                faults.append(_fault(RecordCode.R106, line, column, "holds a character that is not allowed"))
+                parts[index] = _FORBIDDEN.sub(REPLACEMENT, value)
+                faults.extend(self._explain_form(index, column, value, line, bad))
             elif column.required and not value.strip():
                 faults.append(_fault(RecordCode.R101, line, column, "is mandatory"))
             elif value:
-                if _FORBIDDEN.search(value):
-                    faults.append(_fault(RecordCode.R106, line, column, "holds a character that is not allowed"))
-                    parts[index] = _FORBIDDEN.sub(REPLACEMENT, value)
-                if index in bad:
-                    faults.append(_fault(RecordCode.R103, line, column, "is not a valid date"))
-                faults.extend(self._explain_form(index, column, value, line))
+                faults.extend(self._explain_form(index, column, value, line, bad))
         return tuple(faults)
 
-    def _explain_form(self, index: int, column: Column, value: str, line: int) -> Iterable[Fault]:
+    def _explain_form(
+        self, index: int, column: Column, value: str, line: int, bad_dates: frozenset[int]
+    ) -> Iterable[Fault]:
+        if index in bad_dates:
+            yield _fault(RecordCode.R103, line, column, "is not a valid date")
         if column.type in ("X", "F") and len(value) > column.length:
             yield _fault(RecordCode.R102, line, column, f"is longer than {column.length}")
         elif index in self._patterns and not self._patterns[index].fullmatch(value):

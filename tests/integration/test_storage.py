@@ -274,7 +274,7 @@ def alive(history: list[Said]) -> dict[tuple[str, str], tuple[tuple[int, int], s
     return standing
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=deliveries())
 async def test_a_history_leaves_the_same_live_facts_in_any_order_with_any_duplicates_and_batches(
     engine: AsyncEngine, told: tuple[list[Said], list[list[Said]]]

@@ -65,7 +65,7 @@ FILES = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_a_line_break_anywhere_behind_the_record_type_parks_that_record_at_most(data: st.DataObject) -> None:
     profile, kind, content = data.draw(st.sampled_from(FILES))
@@ -115,6 +115,13 @@ def test_a_break_in_a_column_that_is_not_kept_is_told_and_its_value_is_not() -> 
     _, records = look("~".join(parts), count=1)
     assert told(records[0].faults) == [("R106", 2, "ethnic_origin")]
     assert "qzx" not in repr(records[0]).lower()
+
+
+@pytest.mark.parametrize("only", ["\n", "\r", "\0"])
+def test_a_required_value_that_is_nothing_but_a_forbidden_character_is_never_kept_as_it_came(only: str) -> None:
+    _, records = look(PERSON.replace("Sampleton", only), count=1)
+    assert told(records[0].faults) == [("R106", 2, "last_name")]
+    assert records[0].fields["last_name"] == "\ufffd"
 
 
 def test_several_breaks_are_mended_and_each_column_is_told_once() -> None:
@@ -234,7 +241,7 @@ def test_under_that_rule_a_line_break_alone_is_still_mended(by_record: Profile) 
     assert told(records[0].faults) == [("R106", 2, "last_name")]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_row_with_a_wrong_number_of_columns_keeps_nothing_that_might_be_of_a_dropped_column(
     by_record: Profile, data: st.DataObject
@@ -275,7 +282,7 @@ def test_reading_a_file_that_was_refused_raises_at_the_broken_line() -> None:
     assert refused.value.file_code == "F010"
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_structure_and_reader_count_the_same_records_whatever_the_lines(
     by_record: Profile, data: st.DataObject

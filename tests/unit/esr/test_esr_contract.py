@@ -23,7 +23,7 @@ def refusal(content: bytes, name: str = NAME, vpd: str = "999") -> FileRefusedEr
     return refused.value
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_the_writer_writes_is_proved(data: st.DataObject) -> None:
     code = data.draw(st.sampled_from(sorted(CSTF.kinds["CMP"].records | CSTF.kinds["CTC"].records)))

@@ -89,7 +89,6 @@ def test_the_files_that_are_broken_here_are_sound_before(name: str) -> None:
     assert validate(name, FILES[name][1]).status == "valid"
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NAMES), st.binary(max_size=400))
 def test_random_bytes_are_refused_with_named_codes(name: str, content: bytes) -> None:
     assert validate(name, content).status == "refused"
@@ -98,7 +97,7 @@ def test_random_bytes_are_refused_with_named_codes(name: str, content: bytes) ->
 ODD = [b"~", b"\r", b"\n", b"\r\n", b"\0", b"\\", b'"', b"TRL~", b"HDR~", b"PRA~", b"\xa0", b"\xeb", b"\xff", b"~" * 60]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_file_with_changed_bytes_yields_only_named_codes(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))
@@ -112,7 +111,6 @@ def test_a_file_with_changed_bytes_yields_only_named_codes(data: st.DataObject) 
     validate(name, bytes(content))
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_with_one_bit_turned_yields_only_named_codes(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))
@@ -121,7 +119,6 @@ def test_a_file_with_one_bit_turned_yields_only_named_codes(data: st.DataObject)
     validate(name, bytes(content))
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_cut_off_anywhere_is_refused_unless_only_its_last_line_ending_is_missing(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from([name for name in NAMES if b"TRL~" in FILES[name][1]]))
@@ -132,7 +129,6 @@ def test_a_file_cut_off_anywhere_is_refused_unless_only_its_last_line_ending_is_
     assert (validate(name, content[:kept]).status == "valid") == (kept >= whole)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_with_shuffled_or_repeated_lines_yields_only_named_codes(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))
@@ -140,7 +136,6 @@ def test_a_file_with_shuffled_or_repeated_lines_yields_only_named_codes(data: st
     validate(name, b"".join(data.draw(st.lists(lines, max_size=30))))
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_one_odd_byte_inside_a_value_touches_at_most_its_record(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from([FULL, "GO_999_GDW_GOC_20260303_00000077.DAT"]))
@@ -158,7 +153,6 @@ def test_one_odd_byte_inside_a_value_touches_at_most_its_record(data: st.DataObj
     assert found.faulty_records <= 1
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_a_name_in_any_case_is_the_same_name(name: str, data: st.DataObject) -> None:
     profile, content = FILES[name]

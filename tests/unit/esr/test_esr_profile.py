@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import ConfigurationError, FileRefusedError
@@ -83,7 +83,6 @@ def test_a_name_outside_the_rule_is_refused_with_f001_and_not_repeated(name: str
     assert "Sampleton" not in str(refused.value)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.dates(), st.integers(1, 99_999_999), st.sampled_from(["CSF", "CSC"])), min_size=2, max_size=2)
 )

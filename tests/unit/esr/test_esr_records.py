@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FileRefusedError
@@ -276,7 +276,6 @@ def test_columns_that_are_not_kept_never_leave_the_parser(tmp_path: Path, code: 
     assert "secret" not in repr(record)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_no_value_of_a_record_appears_in_a_fault_text(data: st.DataObject) -> None:
     code = data.draw(st.sampled_from(sorted(PROFILE.routing)))

@@ -26,7 +26,7 @@ def closely(row: RowFormat, text: str) -> tuple[dict[str, str], list[tuple[str, 
 
 
 @pytest.mark.parametrize("profile", [CSTF, GDW], ids=lambda profile: profile.name)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_both_ways_of_reading_a_row_say_the_same(profile: Profile, data: st.DataObject) -> None:
     code = data.draw(st.sampled_from(sorted(profile.rows)))

@@ -124,7 +124,7 @@ def test_a_file_that_changes_between_the_passes_is_no_crash(tmp_path: Path) -> N
 SEEDED = ["Qzxsampleton", "QzxFern", "QQ999999Z", "19120304", "qzx.fern@mail.example", "Qzx Straße 7"]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_personal_value_appears_in_any_fault(data: st.DataObject) -> None:
     cell = st.sampled_from(SEEDED).flatmap(

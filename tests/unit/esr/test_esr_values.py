@@ -13,7 +13,6 @@ DATE = TimeFormat("YYYYMMDD")
 STAMP = TimeFormat("YYYYMMDD HHMMSS")
 
 
-@settings(deadline=None)
 @given(st.datetimes())
 def test_a_time_written_reads_back_to_the_second(moment: datetime) -> None:
     for pattern in ("YYYYMMDD HHMMSS", "DD/MM/YYYY HH:MM:SS", "{YYYY}MMDD[HHMMSS]"):
@@ -21,7 +20,6 @@ def test_a_time_written_reads_back_to_the_second(moment: datetime) -> None:
         assert stamp.to_iso(stamp.write(moment)) == moment.replace(microsecond=0).isoformat()
 
 
-@settings(deadline=None)
 @given(st.dates())
 def test_a_date_written_reads_back(day: date) -> None:
     assert DATE.to_iso(DATE.write(day)) == day.isoformat()
@@ -75,7 +73,7 @@ def test_a_table_reads_what_stands_for_nothing_as_empty() -> None:
     assert table.text_of("2026-03-01T10:15:00") == "20260301 101500"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_what_a_table_remembers_changes_nothing_of_what_it_says(data: st.DataObject) -> None:
     patterns = ["YYYYMMDD HHMMSS", "DD/MM/YYYY HH:MM:SS", "YYYYMMDD HHSSMM", "YYYY-MM-DDTHH:MM:SSZ"]

@@ -65,7 +65,7 @@ def test_the_generic_outbound_profile_writes_all_sixteen_types_with_their_delete
 @pytest.mark.parametrize(
     ("profile", "code"), EVERY_TYPE, ids=[f"{profile.name}-{code}" for profile, code in EVERY_TYPE]
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_record_written_reads_back_equal(profile: Profile, code: str, data: st.DataObject) -> None:
     kind = kind_with(profile, code)
@@ -85,7 +85,7 @@ def test_any_record_written_reads_back_equal(profile: Profile, code: str, data: 
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_file_of_all_types_reads_back_in_the_order_it_was_written(data: st.DataObject) -> None:
     profile = data.draw(st.sampled_from([CSTF, GDW]))
@@ -135,7 +135,6 @@ def test_a_request_always_has_the_number_one() -> None:
     assert esr_writing.write(CSTF, "CSR", [], seq=1) == b"HDR~CS_999_CST_CSR_20260303_00000001.DAT~20260303 180000\r\n"
 
 
-@settings(deadline=None)
 @given(st.lists(st.datetimes(min_value=at("0001-01-02")), min_size=3, max_size=3), st.booleans())
 def test_a_header_written_reads_back_equal(moments: list[datetime], full: bool) -> None:
     created, previous, current = (moment.replace(microsecond=0) for moment in moments)

@@ -213,7 +213,7 @@ def test_the_state_outlives_the_object(tmp_path: Path, lms: SandboxLms) -> None:
     assert (again.accounts(), again.certifications()) == (lms.accounts(), lms.certifications())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(["2024-01-01", "2025-01-01", "2026-01-01", "2026-01-01"]))
 def test_in_whatever_order_dates_come_the_newest_is_current_and_each_other_is_history_once(order: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
