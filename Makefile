@@ -20,8 +20,9 @@ demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in 
 
 test: .venv/.ready ## run every test, on real RabbitMQ and PostgreSQL; starts what is not there
 	@deploy/local/need-rabbitmq
-	@deploy/local/need-openssh
-	@$(RUN)/python -m pytest
+	@deploy/local/need-server sshd openssh-server "OpenSSH's server"
+	@deploy/local/need-server slapd slapd "OpenLDAP's server"
+	@$(RUN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-fast: .venv/.ready ## run the unit tests only
 	@$(RUN)/python -m pytest tests/unit -q

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from esrbridge import files, letters
+from esrbridge import accounts, files, letters, people
 from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
 from esrbridge.demo import run_demo
@@ -37,6 +37,8 @@ app = typer.Typer(
 )
 app.add_typer(letters.app, name="dead")
 app.add_typer(files.app, name="files")
+app.add_typer(people.app, name="people")
+app.add_typer(accounts.app, name="accounts")
 
 Folder = Annotated[Path, typer.Argument(help="Holds bridge.yaml and a folder per trust.", file_okay=False)]
 

@@ -8,7 +8,7 @@ killed run is finished by the next one.
 import asyncio
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from services.console import main as console
 from services.ingest import main as ingest
 from services.ingest import store as ingest_store
 from services.outbound import main as outbound
+from services.outbound.reconcile import JOB as RECONCILE
+from services.outbound.site import MakeSite, make_site
 from services.people import main as people
 from shared.clock import Clock
 from shared.component import Component, Context, Job
@@ -39,7 +41,8 @@ from shared.messaging.topology import EVENTS
 STATE: Final = "state"
 """Folder within the one-shot folder that holds the database and the archive."""
 
-LMS_ATTEMPTS: Final = 5
+LMS_ATTEMPTS: Final = 3
+LMS_PAUSE: Final = 0.3
 """Rounds in which an LMS may be away before a one-shot run leaves its work for the next run."""
 
 OnProgress = Callable[[list[tuple[str, str, int, int]]], None]
@@ -69,8 +72,8 @@ class Bridge:
                 pass
             for part in self.components.values():
                 await part.work.outbox.forget()
-                for job in part.jobs:
-                    self.waiting_for = next(iter(job.waiting().values()), self.waiting_for)
+            waits = [code for part in self.components.values() for job in part.jobs for code in job.waiting().values()]
+            self.waiting_for = next(iter(waits), "")
         finally:
             for task in (*consumers, *watchers):
                 task.cancel()
@@ -106,18 +109,12 @@ class Bridge:
         for job in jobs:
             attempts = 0
             while True:
-                try:
-                    done = await job.run()
-                except LmsUnavailableError as error:
-                    attempts += 1
-                    self.waiting_for = error.code
-                    if attempts >= LMS_ATTEMPTS:
-                        break
-                    await asyncio.sleep(0.2 * attempts)
-                    continue
-                self.waiting_for = "" if job.name == "reconcile" else self.waiting_for
+                done = await job.run()
                 total += done
-                if not done or job.name == "split":
+                if not done and job.name == RECONCILE and attempts < LMS_ATTEMPTS and _passes(job.waiting().values()):
+                    attempts += 1
+                    await asyncio.sleep(LMS_PAUSE * 2**attempts)
+                elif not done or job.name == "split":
                     break
         return total
 
@@ -142,7 +139,7 @@ async def open_bridge(
     folder: Path,
     clock: Clock,
     *,
-    driver: outbound.MakeDriver = outbound.make_driver,
+    site: MakeSite = make_site,
     chaos: Chaos | None = None,
 ) -> AsyncIterator[Bridge]:
     """Start PostgreSQL on ``folder/state``, migrate, and wire all services to a broker in memory."""
@@ -177,7 +174,7 @@ async def open_bridge(
                 "ingest": ingest.build(contexts["ingest"]),
                 "people": people.build(contexts["people"]),
                 "competency": competency.build(contexts["competency"]),
-                "outbound": outbound.build(contexts["outbound"], driver),
+                "outbound": outbound.build(contexts["outbound"], site),
                 "confirmations": confirmations.build(contexts["confirmations"]),
                 "console": console.build(contexts["console"]),
             }
@@ -185,6 +182,11 @@ async def open_bridge(
             bridge = Bridge(config, folder, broker, components, readers, events)
             await bridge.recover()
             yield bridge
+
+
+def _passes(codes: Iterable[str]) -> bool:
+    """Whether something waits that may be there again in a moment."""
+    return any(code == LmsUnavailableError.code for code in codes)
 
 
 def archive_of(folder: Path) -> Path:

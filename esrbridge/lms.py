@@ -7,9 +7,8 @@ import httpx
 
 from sandbox.lms import SandboxLms
 from sandbox.lms_http import create_app
-from services.outbound.lms.port import LmsPort
 from services.outbound.lms.sandbox import SandboxDriver
-from services.outbound.main import make_driver
+from services.outbound.site import Held, Site, make_site
 from shared.clock import Clock
 from shared.config import TrustConfig
 
@@ -19,9 +18,10 @@ IN_PROCESS: Final = "in-process:"
 _TOKEN: Final = "in-process"  # noqa: S105 - both ends are this process
 
 
-def embedded_driver(trust: TrustConfig, files: Path, clock: Clock) -> LmsPort:
-    """Return the driver for a trust; like ``make_driver``, and ``in-process:`` addresses besides."""
-    if trust.lms.driver != "sandbox" or not trust.lms.url.startswith(IN_PROCESS):
-        return make_driver(trust, files, clock)
+def embedded_site(trust: TrustConfig, files: Path, clock: Clock, held: Held) -> Site:
+    """Return the drivers of a trust; like ``make_site``, and ``in-process:`` addresses besides."""
+    if trust.lms.drivers != {"sandbox"} or not trust.lms.url.startswith(IN_PROCESS):
+        return make_site(trust, files, clock, held)
     lms = SandboxLms(files / trust.lms.url.removeprefix(IN_PROCESS), trust.vpd)
-    return SandboxDriver("http://lms", _TOKEN, transport=httpx.ASGITransport(create_app(lms, token=_TOKEN)))
+    driver = SandboxDriver("http://lms", _TOKEN, transport=httpx.ASGITransport(create_app(lms, token=_TOKEN)))
+    return Site(driver, driver, driver)

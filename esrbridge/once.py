@@ -11,7 +11,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from esrbridge.embedded import STATE, Bridge, open_bridge
-from esrbridge.lms import embedded_driver
+from esrbridge.lms import embedded_site
 from esrbridge.progress import progress_bars
 from esrbridge.report import collect
 from shared.clock import Clock, FixedClock, SystemClock
@@ -39,7 +39,7 @@ async def with_bridge(
     """Open the embedded bridge of a folder and do something with it. Raises ConfigurationError."""
     config = load_config(folder / CONFIG)
     with _alone(folder), log_file(folder):
-        async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
+        async with open_bridge(config, folder, clock, site=embedded_site) as bridge:
             return await work(bridge)
 
 

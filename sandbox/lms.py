@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from sandbox import database, lms_learners, lms_operations
 from sandbox.catalogue import CATALOGUE, COMPETENCES
-from sandbox.lms_operations import Answer, Operation
+from sandbox.lms_operations import Operation
+from sandbox.lms_values import Answer
 
 __all__ = ["CATALOGUE", "MAX_OPERATIONS", "SandboxLms"]
 
@@ -24,6 +25,8 @@ __all__ = ["CATALOGUE", "MAX_OPERATIONS", "SandboxLms"]
 MAX_OPERATIONS: Final = 200
 
 Json = dict[str, Any]
+
+_SOUGHT: Final = ("username", "email", "firstname", "lastname")
 
 
 class SandboxLms:
@@ -65,6 +68,25 @@ class SandboxLms:
     def accounts(self) -> list[Json]:
         """Return all accounts in idnumber order."""
         return [_account(row) for row in self._rows("select * from account order by idnumber")]
+
+    def find(self, **known: str) -> list[Json]:
+        """Return accounts that share any of these (user name, e-mail, first or last name, in whatever case)."""
+        shared = {name: value for name, value in known.items() if name in _SOUGHT and value}
+        if not shared:
+            return []
+        condition = " or ".join(f"lower({name}) = lower(?)" for name in shared)
+        query = f"select * from account where {condition} order by idnumber"  # noqa: S608
+        return [_account(row) for row in self._rows(query, *shared.values())]
+
+    def jobs(self, account: str | None = None) -> list[Json]:
+        """Return the job assignments of one account, or of all."""
+        condition = "where account = ?" if account is not None else ""
+        query = f"select * from job {condition} order by idnumber"  # noqa: S608
+        return [dict(row) for row in self._rows(query, *([] if account is None else [account]))]
+
+    def hierarchy(self) -> list[Json]:
+        """Return organisations and positions."""
+        return [dict(row) for row in self._rows("select * from hierarchy order by kind, idnumber")]
 
     def certifications(self, idnumber: str | None = None) -> dict[str, list[Json]]:
         """Return current and past certifications of one account, or of all: ``{"current": [], "history": []}``."""

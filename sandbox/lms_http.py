@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from sandbox.lms import MAX_OPERATIONS, SandboxLms
-from sandbox.lms_operations import Answer, Operation
+from sandbox.lms_operations import Operation
+from sandbox.lms_values import Answer
 
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -63,7 +64,12 @@ def create_app(lms: SandboxLms, *, token: str) -> FastAPI:
 
 def _add_reads(app: FastAPI, lms: SandboxLms) -> None:
     @app.get("/api/accounts")
-    def accounts() -> dict[str, list[dict[str, Any]]]:
+    def accounts(
+        username: str = "", email: str = "", firstname: str = "", lastname: str = ""
+    ) -> dict[str, list[dict[str, Any]]]:
+        if username or email or firstname or lastname:
+            found = lms.find(username=username, email=email, firstname=firstname, lastname=lastname)
+            return {"accounts": found}
         return {"accounts": lms.accounts()}
 
     @app.get("/api/accounts/{idnumber}")

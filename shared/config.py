@@ -11,7 +11,10 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from shared.account_settings import AccountPolicy
 from shared.errors import ConfigurationError
+from shared.lms_settings import LmsSettings
+from shared.people_settings import PeopleSettings
 from shared.transport.settings import Connection
 
 Vpd = Annotated[str, StringConstraints(pattern=r"^[0-9]{3,4}$")]
@@ -29,27 +32,6 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LmsSettings(_Section):
-    """Which learning management system a trust has, and how to reach it."""
-
-    driver: Literal["files", "sandbox"] = "files"
-    """``files``: operations are written to the trust's ``to-lms`` folder. ``sandbox``: HTTP to the sandbox LMS."""
-    url: str = ""
-    token_file: Path | None = None
-    batch: int = Field(default=200, ge=1, le=200)
-    """Operations sent in one call; the sandbox takes no more than 200."""
-    connection: Connection = Connection()
-    """Where completion files are collected from, and files of driver ``files`` delivered to."""
-    completions_profile: str = "esrbridge-completions"
-    """The form of its completion files: a built-in profile, or the path of one relative to ``bridge.yaml``."""
-
-    @model_validator(mode="after")
-    def _sandbox_needs_an_address(self) -> Self:
-        if self.driver == "sandbox" and not self.url:
-            raise ValueError("driver 'sandbox' needs 'url'")
-        return self
-
-
 class Mapping(_Section):
     """One ESR competence stands for one LMS certification, in both directions."""
 
@@ -65,14 +47,6 @@ class Mapping(_Section):
         if not (self.competence or self.competence_id):
             raise ValueError("a mapping names a competence by 'competence' or 'competence_id'")
         return self
-
-
-class AccountPolicy(_Section):
-    """How accounts are made."""
-
-    username: Literal["employee_number", "email", "person_id"] = "employee_number"
-    """What the user name is taken from; applicants, who have no employee number, fall back to the person ID."""
-    suspend_on_termination: bool = True
 
 
 class CompletionPolicy(_Section):
@@ -112,6 +86,7 @@ class TrustConfig(_Section):
     """Where ESR's files are collected from, and files for ESR delivered to."""
     lms: LmsSettings = LmsSettings()
     mappings: tuple[Mapping, ...] = ()
+    people: PeopleSettings = PeopleSettings()
     accounts: AccountPolicy = AccountPolicy()
     completions: CompletionPolicy = CompletionPolicy()
     calendar: FileCalendar = FileCalendar()
@@ -124,6 +99,12 @@ class TrustConfig(_Section):
         twice = [competence for competence, times in said.items() if times > 1]
         if twice:
             raise ValueError(f"competence {twice[0]} is mapped more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _jobs_have_a_driver(self) -> Self:
+        if self.accounts.hierarchies and self.lms.jobs_driver is None:
+            raise ValueError(f"'accounts.hierarchies': driver '{self.lms.driver}' has no organisations and jobs")
         return self
 
 
@@ -188,13 +169,11 @@ def _beside(folder: Path, config: BridgeConfig) -> BridgeConfig:
         profile = trust.profile
         if profile.endswith((".yaml", ".yml")):
             profile = str(folder / profile)
-        lms = trust.lms
-        if lms.token_file is not None:
-            lms = lms.model_copy(update={"token_file": folder / lms.token_file})
-        if lms.completions_profile.endswith((".yaml", ".yml")):
-            lms = lms.model_copy(update={"completions_profile": str(folder / lms.completions_profile)})
-        lms = lms.model_copy(update={"connection": lms.connection.beside(folder)})
-        trusts.append(trust.model_copy(update={"profile": profile, "lms": lms, "esr": trust.esr.beside(folder)}))
+        trusts.append(
+            trust.model_copy(
+                update={"profile": profile, "lms": trust.lms.beside(folder), "esr": trust.esr.beside(folder)}
+            )
+        )
     return config.model_copy(update={"trusts": tuple(trusts)})
 
 

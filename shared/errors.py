@@ -61,6 +61,27 @@ class LmsUnavailableError(TransientError):
     code = "LMS_UNAVAILABLE"
 
 
+class LmsBusyError(LmsUnavailableError):
+    """The learning management system asked us to slow down; it does not say for how long."""
+
+    code = "LMS_BUSY"
+
+
+class LmsMisconfiguredError(BridgeError):
+    """The learning management system does not let us work, or would falsify what we send; a person has to mend it.
+
+    Work for it waits, and it is looked at again from time to time; nothing is dead-lettered.
+    """
+
+    code = "LMS_MISCONFIGURED"
+
+
+class DirectoryUnavailableError(TransientError):
+    """The trust's directory (LDAP) did not answer, or did not let us in."""
+
+    code = "DIRECTORY_UNAVAILABLE"
+
+
 class TransportUnavailableError(TransientError):
     """The server of a connection did not answer in time, broke off, or could not take or give a file just now."""
 
@@ -98,6 +119,12 @@ class TransportConflictError(BridgeError):
     """The server holds another file under the name of one that is to be delivered. It is not written over."""
 
     code = "TRANSPORT_CONFLICT"
+
+
+class DecisionError(BridgeError):
+    """An operator's decision cannot be carried out: what it is about is not, or no longer, as they saw it."""
+
+    code = "DECISION"
 
 
 class UnroutableError(BridgeError):

@@ -11,7 +11,12 @@ from typing import Final, Literal
 
 import msgspec
 
-PersonState = Literal["unknown", "out_of_scope", "applicant", "employee", "leaver"]
+PersonState = Literal["unknown", "out_of_scope", "applicant", "employee", "leaver", "non_staff"]
+"""``non_staff``: volunteers, students, bank and honorary staff whom a trust adds itself; ESR never hears of them."""
+
+
+NON_STAFF_PREFIX: Final = "N-"
+"""How the person IDs of those begin whom a trust adds itself, so that they never meet one of ESR's."""
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -20,6 +25,22 @@ class Cause(msgspec.Struct, frozen=True):
     stream: str
     file: str
     file_no: int
+
+
+class Job(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An assignment that is in force: what an LMS's job assignment needs of it. Days are ISO."""
+
+    assignment_id: str
+    assignment_number: str = ""
+    primary: bool = False
+    paused: bool = False
+    position_id: str = ""
+    position_name: str = ""
+    organisation_id: str = ""
+    start: str = ""
+    end: str = ""
+    manager_person_id: str = ""
+    manager_assignment_id: str = ""
 
 
 class Person(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +64,25 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     organisation_id: str = ""
     paused: bool = False
     """On maternity leave, career break or the like: still an employee."""
+    birth_date: str = ""
+    ni_number: str = ""
+    """Only where the trust links accounts by it."""
+    position_id: str = ""
+    organisation_name: str = ""
+    location_id: str = ""
+    staff_group: str = ""
+    job_role: str = ""
+    grade: str = ""
+    payroll: str = ""
+    manager_person_id: str = ""
+    applying: bool = False
+    """An employee who also holds an offer from the same trust."""
+    same_as: str = ""
+    """Person ID of the record that stands for this human, where an operator said that two records are one human."""
+    kind: str = ""
+    """What a person who is no staff is: ``volunteer``, ``student``, ``bank``, ``honorary`` or ``other``."""
+    jobs: tuple[Job, ...] = ()
+    """Assignments in force, the one that stands for the person first. None of an applicant's."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +120,35 @@ class EmployeeTerminated(PersonEvent, frozen=True, kw_only=True):
 
 class EmployeeRehired(PersonEvent, frozen=True, kw_only=True):
     """A leaver is an employee again, under the same person ID."""
+
+
+class NonStaffRegistered(PersonEvent, frozen=True, kw_only=True):
+    """A trust added someone who is not in ESR, or changed their details."""
+
+
+class NonStaffEnded(PersonEvent, frozen=True, kw_only=True):
+    """Someone who is not in ESR is no longer with the trust."""
+
+
+class DuplicatePersonSuspected(Event, frozen=True, kw_only=True):
+    """Two of ESR's records seem to be one human. An operator decides; until then both stand for themselves."""
+
+    person_id: str
+    other_person_id: str
+    agree: tuple[str, ...]
+    """What the two have in common: names of columns, never their values."""
+
+
+class HierarchyChanged(Event, frozen=True, kw_only=True):
+    """An organisation or a position, as it is on the business day. ``revision`` grows with every change of it."""
+
+    kind: Literal["organisation", "position"]
+    key: str
+    revision: int
+    name: str = ""
+    parent: str = ""
+    """The organisation above an organisation, or the organisation a position belongs to."""
+    active: bool = True
 
 
 class AchievementEvent(Event, frozen=True, kw_only=True):
@@ -155,6 +224,31 @@ class AccountSuspended(Event, frozen=True, kw_only=True):
 
 class AccountReactivated(AccountSuspended, frozen=True, kw_only=True):
     """A suspended account is open again."""
+
+
+class PersonMatchNeeded(Event, frozen=True, kw_only=True):
+    """It is not certain which LMS account is a person's. Nothing is done for them until an operator has decided."""
+
+    person_id: str
+    revision: int
+    reason: str
+    """A stable code: see docs/people.md."""
+    candidates: int
+
+
+class PersonLinked(Event, frozen=True, kw_only=True):
+    """An account that was in the LMS before is now known to be a person's; ``decided_by`` is a rule or an operator."""
+
+    person_id: str
+    revision: int
+    decided_by: str
+
+
+class SuspensionsHeld(Event, frozen=True, kw_only=True):
+    """A round would suspend more accounts than the trust's guard allows; an operator has to release them."""
+
+    suspensions: int
+    accounts: int
 
 
 class CertificationDelivered(Event, frozen=True, kw_only=True):
@@ -310,6 +404,10 @@ _PUBLISHED: Final = {
         EmployeeChanged,
         EmployeeTerminated,
         EmployeeRehired,
+        NonStaffRegistered,
+        NonStaffEnded,
+        DuplicatePersonSuspected,
+        HierarchyChanged,
     ),
     "competency": (CompetenceAchieved, EvidenceRecorded, CompetenceWithdrawn, CertificationCompleted, MappingMissing),
     "outbound": (
@@ -317,6 +415,9 @@ _PUBLISHED: Final = {
         AccountPromoted,
         AccountSuspended,
         AccountReactivated,
+        PersonMatchNeeded,
+        PersonLinked,
+        SuspensionsHeld,
         CertificationDelivered,
         DeliveryFailed,
         CompletionSent,

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic, sleep
 
 from shared.errors import BackendUnavailableError
 
 #: PostgreSQL refuses to run as root; started by root it runs as this account, which is made when missing.
 ACCOUNT = "esrbridge-db"
+_ANOTHER_MAKES_IT = 5.0
 
 
 def programs_for(data: Path) -> Path:
@@ -47,7 +49,10 @@ def server_account() -> str | None:
     if useradd is not None:
         options = ["--system", "--user-group", "--no-create-home", "--shell=/usr/sbin/nologin"]
         subprocess.run([useradd, *options, ACCOUNT], capture_output=True, check=False)  # noqa: S603
-    if not _exists(ACCOUNT):  # asked again, not the exit code: another process may have made it meanwhile
+    until = monotonic() + _ANOTHER_MAKES_IT  # not the exit code: another process may be making it just now
+    while not _exists(ACCOUNT) and monotonic() < until:
+        sleep(0.05)
+    if not _exists(ACCOUNT):
         raise BackendUnavailableError(
             f"PostgreSQL does not run as root, and the account {ACCOUNT} could not be made: start as another user."
         )

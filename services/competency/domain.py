@@ -16,11 +16,12 @@ import msgspec
 from shared import config
 from shared.accounting import Fate
 from shared.clock import LONDON
+from shared.events import NON_STAFF_PREFIX
 from shared.facts import Fact, Version
 
 Verdict = Literal[
     "parked_person", "parked_competence", "requirement", "certification", "evidence", "mirror",
-    "to_esr", "held_by_esr", "unmapped", "removed",
+    "to_esr", "held_by_esr", "unmapped", "not_staff", "removed",
 ]  # fmt: skip
 
 PARKED: Final[dict[str, Fate]] = {
@@ -31,6 +32,7 @@ PARKED: Final[dict[str, Fate]] = {
 IGNORED: Final[dict[str, Fate]] = {
     "held_by_esr": Fate.IGNORED_HELD_BY_ESR,
     "unmapped": Fate.IGNORED_UNMAPPED_CERTIFICATION,
+    "not_staff": Fate.IGNORED_NOT_USED,
 }
 
 
@@ -236,6 +238,8 @@ def _of_completion(
     key = fact.key
     if not known:
         return [Decision("lms", key, "parked_person", fact.version)]
+    if fact.owner.startswith(NON_STAFF_PREFIX):  # ESR does not know them, whatever they are now
+        return [Decision("lms", key, "not_staff", fact.version, certification=completion.certification_idnumber)]
     competences = catalogue.competences(completion.certification_idnumber)
     if not competences:
         return [Decision("lms", key, "unmapped", fact.version, certification=completion.certification_idnumber)]

@@ -66,7 +66,7 @@ def read_batch(vpd: str, body: bytes) -> Batch | list[BatchFault]:
     A completion that stands twice counts once. Other keys beside ``completions`` are the sender's own affair: a
     webhook's envelope may have some.
     """
-    items = _items(body)
+    items = items_of(body, "completions")
     if items is None:
         return [BatchFault(None, "completions", LmsCode.L005, LmsCode.L005.meaning)]
     reading = Reading(own_profile(), vpd)
@@ -79,15 +79,16 @@ def read_batch(vpd: str, body: bytes) -> Batch | list[BatchFault]:
         if "reference" in fields and said != fields:
             text = f"reference: {LmsCode.L106.meaning}; see number {first} too"
             faults.append(BatchFault(index, "reference", LmsCode.L106, text))
-    return faults or Batch(len(seen), _as_file([fields for _, fields in seen.values()]))
+    return faults or Batch(len(seen), as_file(FIELDS, [fields for _, fields in seen.values()]))
 
 
-def _items(body: bytes) -> list[Any] | None:
+def items_of(body: bytes, name: str) -> list[Any] | None:
+    """Return the list called ``name`` in a JSON object, None when there is none. Raises TooManyError."""
     try:
         said = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return None
-    items = said.get("completions") if isinstance(said, dict) else None
+    items = said.get(name) if isinstance(said, dict) else None
     if not isinstance(items, list) or not items:
         return None
     if len(items) > MOST:
@@ -116,9 +117,10 @@ def _read_item(reading: Reading, vpd: str, index: int, item: object) -> tuple[di
     return fields, faults
 
 
-def _as_file(completions: Sequence[Mapping[str, str]]) -> bytes:
+def as_file(columns: Sequence[str], items: Sequence[Mapping[str, str]]) -> bytes:
+    """Return rows as a file in our own form; the same rows always give the same bytes."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
-    rows.writerow(FIELDS)
-    rows.writerows([fields.get(name, "") for name in FIELDS] for fields in completions)
+    rows.writerow(columns)
+    rows.writerows([fields.get(name, "") for name in columns] for fields in items)
     return text.getvalue().encode()

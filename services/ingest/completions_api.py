@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
 from services.ingest import answers_store, store
-from services.ingest.batch import MOST, Batch, TooManyError, file_name, read_batch
+from services.ingest.batch import MOST, Batch, BatchFault, TooManyError, file_name, read_batch
 from services.ingest.schema import FILES
 from services.ingest.store import Arrival
 from shared import events
@@ -22,7 +22,7 @@ from shared.db.engine import Reader
 from shared.db.ledger import Ledger
 from shared.db.unit import Work
 from shared.files import put_file
-from shared.lms_csv import FIELDS, MANDATORY, own_profile, read_completions
+from shared.lms_csv import FIELDS, MANDATORY, non_staff_profile, own_profile, read_completions
 
 LONGEST_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request."""
@@ -75,19 +75,26 @@ def _add_door(router: APIRouter, config: BridgeConfig, work: Work, archived: Arc
         if config.trust(vpd) is None:
             raise HTTPException(404, "this bridge does not serve that trust")
         try:
-            batch = read_batch(vpd, await _body(request))
+            batch = read_batch(vpd, await body_of(request))
         except TooManyError:
             raise HTTPException(413, f"a request may have {MOST} completions at most") from None
-        if not isinstance(batch, Batch):
-            said = {"detail": "nothing was taken; every fault is listed", "faults": msgspec.to_builtins(batch)}
-            return JSONResponse(said, 422)
-        await _keep(work, archived, vpd, batch)
-        url = f"/v1/trusts/{vpd}/receipts/{batch.receipt}"
-        taken = {"receipt": batch.receipt, "records": batch.records, "status_url": url}
-        return JSONResponse(taken, 202, headers={"Location": url})
+        return await answer(work, archived, vpd, "lms", batch)
 
 
-async def _body(request: Request) -> bytes:
+async def answer(
+    work: Work, archived: Archived, vpd: str, origin: str, batch: Batch | list[BatchFault]
+) -> JSONResponse:
+    """Keep a sound batch and give its receipt, or tell what is wrong with it."""
+    if not isinstance(batch, Batch):
+        said = {"detail": "nothing was taken; every fault is listed", "faults": msgspec.to_builtins(batch)}
+        return JSONResponse(said, 422)
+    await _keep(work, archived, vpd, origin, batch)
+    url = f"/v1/trusts/{vpd}/receipts/{batch.receipt}"
+    taken = {"receipt": batch.receipt, "records": batch.records, "status_url": url}
+    return JSONResponse(taken, 202, headers={"Location": url})
+
+
+async def body_of(request: Request) -> bytes:
     """Read the body as far as it may go, whatever length it claims to have."""
     body = bytearray()
     async for chunk in request.stream():
@@ -97,14 +104,14 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _keep(work: Work, archived: Archived, vpd: str, batch: Batch) -> None:
+async def _keep(work: Work, archived: Archived, vpd: str, origin: str, batch: Batch) -> None:
     """Note the file and archive it, the latter before the former is committed: nothing accepted can be lost.
 
     A death in between leaves bytes in the archive that nobody knows of, and a sender without an answer who sends
     again. Two who send the same batch at once wait for each other at the file's row, so one of them writes.
     """
     # No time of change: a batch that comes again is a sender's retry, not another file of the same name.
-    arrival = Arrival(vpd, batch.name, batch.sha256, "lms", len(batch.content), mtime_ns=0)
+    arrival = Arrival(vpd, batch.name, batch.sha256, origin, len(batch.content), mtime_ns=0)
     async with work.unit() as unit:
         if await store.add(unit.connection, arrival, work.clock.now()) == store.NEW:
             said = events.FileReceived(vpd=vpd, cause=events.Cause("", batch.name, 0), status="received")
@@ -132,7 +139,7 @@ def _add_receipts(router: APIRouter, reader: Reader, ledger: Ledger, archived: A
                 raise HTTPException(404, "no such receipt for this trust")
             blocks = await ledger.blocks(connection, (vpd, name))
             codes = await answers_store.codes(connection, vpd, name)
-        held = [] if row.purged_at else await asyncio.to_thread(_references, archived(vpd, row.sha256), vpd)
+        held = [] if row.purged_at else await asyncio.to_thread(_references, archived(vpd, row.sha256), vpd, row.origin)
         fates = {one.line: one for block in blocks for one in block.lines()}
         page = held[offset : offset + limit]
         file = store.describe(row)
@@ -141,14 +148,17 @@ def _add_receipts(router: APIRouter, reader: Reader, ledger: Ledger, archived: A
             **{key: file[key] for key in ("status", "code", "reason", "accounted", "reasons", "adds_up")},
             "records": len(held) or row.records,
             "purged": row.purged_at is not None,
-            "completions": [{"reference": reference} | _told(line, fates.get(line), codes) for reference, line in page],
+            ("completions" if row.origin == "lms" else "people"): [
+                {"reference": reference} | _told(line, fates.get(line), codes) for reference, line in page
+            ],
             "next_offset": offset + limit if offset + limit < len(held) else None,
         }
 
 
-def _references(path: FilePath, vpd: str) -> list[tuple[str, int]]:
+def _references(path: FilePath, vpd: str, origin: str) -> list[tuple[str, int]]:
     """Return the references of a batch, each with its line."""
-    return [(one.fields["reference"], one.line) for one in read_completions(path, own_profile(), vpd)]
+    profile = own_profile() if origin == "lms" else non_staff_profile()
+    return [(one.fields["reference"], one.line) for one in read_completions(path, profile, vpd)]
 
 
 def _told(line: int, said: LineFate | None, codes: dict[int, str]) -> dict[str, Any]:

@@ -29,6 +29,9 @@ FEED: Final = "feed"
 LMS: Final = "lms"
 """The stream of completion files from the LMS; they have no numbers of their own, so any order will do."""
 
+TRUST: Final = "trust"
+"""The stream of a trust's own lists of people; like the LMS's files, in any order."""
+
 RELEASABLE: Final = frozenset({FileCode.F006, FileCode.F008, FileCode.F016, FileCode.F017, FileCode.F018})
 """Why a file is held, and what an operator may overrule. What is refused stays refused: F014, F015."""
 
@@ -141,7 +144,7 @@ class _Rulings:
         """Return why a file may not be applied now or ever: code and sentence, empty when it may."""
         if any(file.name == one.name for one in self._accepted):
             return FileCode.F014, "a file of this name with other content was applied before; this one is refused"
-        if self._stream == LMS:
+        if self._stream in (LMS, TRUST):
             return _OK
         if not self._accepted:
             too_early = self._stream == FEED and file.mode != "full"

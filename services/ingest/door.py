@@ -17,7 +17,7 @@ from shared import events
 from shared.db.unit import Work
 from shared.esr.faults import FileCode
 
-FOLDERS: Final = {"esr": "from-esr", "lms": "from-lms"}
+FOLDERS: Final = {"esr": "from-esr", "lms": "from-lms", "trust": "from-trust"}
 
 _Found = tuple[Path, int, int]
 """A path, its size and its time of change in nanoseconds."""

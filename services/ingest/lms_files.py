@@ -8,11 +8,20 @@ from typing import Final
 from services.ingest.domain import LMS as STREAM
 from services.ingest.source import Checked, Line, Mention, Place
 from shared.accounting import Fate
-from shared.lms_csv import LmsProfile, check_lms_file, own_profile, read_completions
+from shared.errors import ConfigurationError
+from shared.lms_csv import LmsProfile, check_lms_file, load_lms_profile, own_profile, read_completions
 from shared.messaging.topology import LMS
 
 API_NAME: Final = re.compile(r"api-[0-9a-f]{32}\.csv")
 """Names of the files that the HTTP door writes: always in our own form, whatever the trust's LMS exports."""
+
+
+def completions_profile(name_or_path: str) -> LmsProfile:
+    """Return a profile of completion files. Raises ConfigurationError, also for one of other files."""
+    profile = load_lms_profile(name_or_path)
+    if profile.subject.record != "completion":
+        raise ConfigurationError(f"{name_or_path} is no profile of completion files")
+    return profile
 
 
 class LmsFiles:

@@ -10,12 +10,13 @@ from services.ingest.completions_api import add_completion_routes
 from services.ingest.door import Door
 from services.ingest.esr_files import EsrFiles
 from services.ingest.judge import Judge, policy_of
-from services.ingest.lms_files import LmsFiles
+from services.ingest.lms_files import LmsFiles, completions_profile
+from services.ingest.non_staff_api import add_non_staff_route
+from services.ingest.non_staff_files import NonStaffFiles
 from services.ingest.requests import Requests
 from services.ingest.source import Source
 from services.ingest.watch import Watch
 from shared.component import Component, Context, Job
-from shared.lms_csv import load_lms_profile
 from shared.messaging.consumer import Consumer
 from shared.profiles import load_profiles
 from shared.runtime import serve
@@ -31,7 +32,8 @@ def build(context: Context) -> Component:
     sources: dict[tuple[str, str], Source] = {}
     for trust in trusts:
         sources[trust.vpd, "esr"] = EsrFiles(profiles[trust.vpd])
-        sources[trust.vpd, "lms"] = LmsFiles(load_lms_profile(trust.lms.completions_profile), trust.vpd)
+        sources[trust.vpd, "lms"] = LmsFiles(completions_profile(trust.lms.completions_profile), trust.vpd)
+        sources[trust.vpd, "trust"] = NonStaffFiles()
     collector = Collector(work, context.config, context.files, context.settle_seconds)
     door = Door(work, sources, context.files, archive, context.settle_seconds)
     requests = Requests(work, profiles, context.files)
@@ -42,6 +44,7 @@ def build(context: Context) -> Component:
     answers = Answers(work, profiles, context.files, archive.path)
     router = make_router(context.reader, work, requests, archive.path)
     add_completion_routes(router, context, archive.path)
+    add_non_staff_route(router, context, archive.path)
 
     async def start_over() -> int:
         await split.start_over()

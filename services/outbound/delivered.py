@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.outbound.store import DELIVERED
+from services.outbound.tables import DELIVERED
 
 
 async def held(

@@ -7,11 +7,15 @@ import msgspec
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.outbound.wanted import closes_on
 from shared import events
+from shared.account_settings import AccountPolicy
 
 
-async def note_people(connection: AsyncConnection, said: Sequence[events.PersonEvent]) -> None:
-    """Keep the newest word about each person."""
+async def note_people(
+    connection: AsyncConnection, said: Sequence[events.PersonEvent], policies: Mapping[str, AccountPolicy]
+) -> None:
+    """Keep the newest word about each person, with the day on which their account closes by the trust's policy."""
     newest: dict[tuple[str, ...], events.PersonEvent] = {}
     for event in sorted(said, key=lambda one: one.person.revision):
         newest[event.vpd, event.person.person_id] = event
@@ -22,12 +26,30 @@ async def note_people(connection: AsyncConnection, said: Sequence[events.PersonE
             key: {
                 "revision": event.person.revision,
                 "file_no": event.cause.file_no,
+                "stream": event.cause.stream or "feed",
                 "person": msgspec.json.encode(event.person).decode(),
+                "closes_on": closes_on(event.person, policies[event.vpd]) if event.vpd in policies else None,
             }
             for key, event in newest.items()
         },
         ("vpd", "person_id"),
     )
+
+
+async def note_hierarchies(connection: AsyncConnection, said: Sequence[events.HierarchyChanged]) -> None:
+    """Keep the newest word about each organisation and position."""
+    newest: dict[tuple[str, ...], events.HierarchyChanged] = {}
+    for event in sorted(said, key=lambda one: one.revision):
+        newest[event.vpd, event.kind, event.key] = event
+    rows = {
+        key: {
+            "revision": event.revision,
+            "file_no": event.cause.file_no,
+            "said": msgspec.json.encode(event).decode(),
+        }
+        for key, event in newest.items()
+    }
+    await _upsert(connection, _HIERARCHY, rows, ("vpd", "kind", "key"))
 
 
 async def note_achievements(connection: AsyncConnection, said: Sequence[events.AchievementEvent]) -> None:
@@ -123,12 +145,27 @@ async def _upsert(
 
 
 _ACCOUNTS: Final = text("""
-INSERT INTO outbound.accounts AS held (vpd, person_id, revision, file_no, person, dirty)
-SELECT vpd, person_id, revision, file_no, CAST(person AS jsonb), true FROM unnest(CAST(:vpd AS text[]),
-    CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]), CAST(:person AS text[]))
-    AS t(vpd, person_id, revision, file_no, person)
+INSERT INTO outbound.accounts AS held (vpd, person_id, revision, file_no, stream, person, closes_on, look_on, dirty,
+    jobs_dirty)
+SELECT vpd, person_id, revision, file_no, stream, CAST(person AS jsonb), closes_on, closes_on, true, true
+FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
+    CAST(:stream AS text[]), CAST(:person AS text[]), CAST(:closes_on AS date[]))
+    AS t(vpd, person_id, revision, file_no, stream, person, closes_on)
 ON CONFLICT (vpd, person_id) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
-    person = excluded.person, dirty = true, refused = ''
+    stream = excluded.stream, person = excluded.person, closes_on = excluded.closes_on, look_on = excluded.look_on,
+    dirty = true, jobs_dirty = true, refused = '', jobs_refused = '',
+    released = held.released AND excluded.closes_on IS NOT NULL,
+    matched = CASE WHEN held.matched = 'asked' THEN '' ELSE held.matched END
+WHERE held.revision < excluded.revision
+""")
+
+_HIERARCHY: Final = text("""
+INSERT INTO outbound.hierarchy AS held (vpd, kind, key, revision, file_no, said, dirty)
+SELECT vpd, kind, key, revision, file_no, CAST(said AS jsonb), true FROM unnest(CAST(:vpd AS text[]),
+    CAST(:kind AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
+    CAST(:said AS text[])) AS t(vpd, kind, key, revision, file_no, said)
+ON CONFLICT (vpd, kind, key) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
+    said = excluded.said, dirty = true, refused = ''
 WHERE held.revision < excluded.revision
 """)
 

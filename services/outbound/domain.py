@@ -1,20 +1,17 @@
-"""What should be where, and what has to be done to bring it there. No I/O here.
+"""What has to be done to bring an account to where it should be, and what is said to ESR. No I/O here.
 
 Outbound keeps desired state, not a to-do list: the operation for an account follows from the person as last told and
-the account as last accepted, so that retries, reordering and a rebuilt LMS are the same case.
+the account as last accepted, so that retries, reordering and a rebuilt LMS are the same case. What is wanted stands in
+``services.outbound.wanted``.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from services.outbound.lms.port import Account
-from shared.config import AccountPolicy
 from shared.events import CertificationCompleted, Person
 
 Operation = Literal["ensure_account", "update_account", "suspend", "reactivate"]
-
-NO_MAIL_DOMAIN: Final = "no-mail.invalid"
-"""An LMS demands an address; ``.invalid`` can never be delivered to (RFC 2606)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +27,10 @@ class Step:
         return self.operation != "reactivate"
 
 
-def idnumber(vpd: str, person_id: str) -> str:
-    """Return the account's key in the LMS. The trust is part of it: person IDs repeat between trusts."""
-    return f"{vpd}-{person_id}"
-
-
-def wanted_account(vpd: str, person: Person, policy: AccountPolicy) -> Account:
-    """Return the account a person should have."""
-    key = idnumber(vpd, person.person_id)
-    closed = person.state in ("unknown", "out_of_scope") or (person.state == "leaver" and policy.suspend_on_termination)
-    return Account(
-        idnumber=key,
-        username=_username(key, person, policy),
-        first_name=person.first_name,
-        last_name=person.last_name,
-        email=person.email or f"{key}@{NO_MAIL_DOMAIN}",
-        account_type="TEMP" if person.state == "applicant" else "PERM",
-        suspended=closed,
-    )
-
-
-def next_step(wanted: Account, seen: Account | None) -> Step | None:
+def next_step(wanted: Account, seen: Account | None, *, reactivates: bool = True) -> Step | None:
     """Return what to do next, or None when the LMS holds what it should.
 
+    ``reactivates``: whether the trust lets us open closed accounts; where not, an operator does it in the LMS.
     An account is never made only to be suspended. Of a suspended account nothing else is changed: the details of a
     person who was removed are not known any more.
     """
@@ -61,7 +39,7 @@ def next_step(wanted: Account, seen: Account | None) -> Step | None:
     if wanted.suspended:
         return None if seen.suspended else Step("suspend", replace(seen, suspended=True))
     if seen.suspended:
-        return Step("reactivate", replace(seen, suspended=False))
+        return Step("reactivate", replace(seen, suspended=False)) if reactivates else None
     return None if wanted == seen else Step("update_account", wanted)
 
 
@@ -90,10 +68,3 @@ def completion_record(vpd: str, reference: str, said: CertificationCompleted, pe
 def reference(vpd: str, number: int) -> str:
     """Return the reference of a completion: unique in the trust for ever, and echoed by ESR."""
     return f"L{vpd}-{number:010d}"
-
-
-def _username(key: str, person: Person, policy: AccountPolicy) -> str:
-    if person.state == "applicant" or policy.username == "person_id":
-        return key
-    chosen = person.email if policy.username == "email" else person.employee_number
-    return (chosen or key).lower().replace(" ", "")

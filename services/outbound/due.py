@@ -1,18 +1,36 @@
-"""The SQL of the difference: what the reconciler has to do, and what the LMS made of it.
+"""The SQL of the difference for accounts: what has to be done, and what the LMS made of it.
 
-Nothing is due before the file it rests on is wholly accounted for.
+Nothing is due before the file it rests on is wholly accounted for, and nothing whose outcome is unknown before it can
+be looked up.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from datetime import date, datetime
+from typing import Final
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.outbound.lms.port import Account, Answer
+from services.outbound.lms.port import Account
 from shared.events import Person
+
+GATE: Final = (
+    "{row}.file_no <= COALESCE((SELECT g.upto FROM outbound.gates g WHERE g.vpd = {row}.vpd AND g.stream = 'feed'), 0)"
+)
+"""Whether the file of ESR that a row rests on is wholly accounted for."""
+
+ACCOUNT_GATE: Final = (
+    "a.file_no <= COALESCE((SELECT g.upto FROM outbound.gates g WHERE g.vpd = a.vpd AND g.stream = a.stream), 0)"
+)
+"""The same for an account, which may rest on a trust's own list of people."""
+
+CLOSING: Final = (
+    "{row}.closes_on <= :day AND {row}.seen IS NOT NULL AND NOT (CAST({row}.seen->>'suspended' AS boolean)) "
+    "AND NOT {row}.released"
+)
+"""Whether an account is to be closed, and nobody has released that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,132 +41,119 @@ class AccountRow:
     revision: int
     person: Person
     seen: Account | None
+    matched: str = ""
+    directory_name: str = ""
+    closes_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """The LMS's answer for one account: the account as it now is, or a refusal's code. ``done``: no step follows."""
+class Noted:
+    """What became of one account. ``done``: no step follows. None leaves a column as it is.
+
+    ``account``: as it now is. ``refused``: a code, until the person changes. ``not_before``: its outcome is unknown.
+    ``look_on``: business day on which to look again.
+    """
 
     person_id: str
     revision: int
-    account: Account | None
-    code: str
-    done: bool
+    account: Account | None = None
+    refused: str = ""
+    done: bool = True
+    closed_on: date | None = None
+    matched: str | None = None
+    not_before: datetime | None = None
+    look_on: date | None = None
+    directory_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """An achievement that is wanted in the LMS."""
-
-    person_id: str
-    key: str
-    revision: int
-    kind: Literal["certification", "evidence"]
-    content: dict[str, Any]
+async def trusts(connection: AsyncConnection, day: date, now: datetime) -> set[str]:
+    """Return the trusts for whose LMS there may be something to do."""
+    return set(await connection.scalars(_TRUSTS, {"day": day, "now": now}))
 
 
-async def trusts(connection: AsyncConnection) -> set[str]:
-    """Return the trusts for whose LMS there is something to do."""
-    return set(await connection.scalars(_TRUSTS))
-
-
-async def accounts(connection: AsyncConnection, vpd: str, rows: int) -> list[AccountRow]:
-    """Return accounts that may not be as they should be."""
+async def accounts(
+    connection: AsyncConnection, vpd: str, day: date, now: datetime, rows: int, *, closing_held: bool
+) -> list[AccountRow]:
+    """Return accounts that may not be as they should be; those to be closed not while a guard holds them."""
+    found = await connection.execute(_DIRTY, {"vpd": vpd, "day": day, "now": now, "rows": rows, "held": closing_held})
     return [
         AccountRow(
             row.person_id,
             row.revision,
             msgspec.convert(row.person, Person),
             msgspec.convert(row.seen, Account) if row.seen else None,
+            row.matched,
+            row.directory_name,
+            row.closes_on,
         )
-        for row in await connection.execute(_DIRTY, {"vpd": vpd, "rows": rows})
+        for row in found
     ]
 
 
-async def note_accounts(connection: AsyncConnection, vpd: str, answers: Sequence[Accepted]) -> None:
-    """Write down what the LMS accepted, and what it refused until the person changes."""
+async def last_seen(connection: AsyncConnection, vpd: str, idnumber: str) -> Account | None:
+    """Return the account with an idnumber as the LMS last accepted it."""
+    seen = await connection.scalar(_SEEN, {"vpd": vpd, "person_id": idnumber.removeprefix(f"{vpd}-")})
+    return msgspec.convert(seen, Account) if seen else None
+
+
+async def note_accounts(connection: AsyncConnection, vpd: str, noted: Sequence[Noted]) -> None:
+    """Write down what became of accounts."""
+    if not noted:
+        return
+    ordered = sorted(noted, key=lambda one: one.person_id)
     await connection.execute(
-        _SEEN,
+        _NOTE,
         {
             "vpd": vpd,
-            "person_id": [one.person_id for one in answers],
-            "revision": [one.revision for one in answers],
-            "seen": [msgspec.json.encode(one.account).decode() if one.account else None for one in answers],
-            "refused": ["" if one.account else one.code or "refused" for one in answers],
-            "done": [one.done for one in answers],
+            "person_id": [one.person_id for one in ordered],
+            "revision": [one.revision for one in ordered],
+            "seen": [msgspec.json.encode(one.account).decode() if one.account else None for one in ordered],
+            "refused": [one.refused for one in ordered],
+            "done": [one.done for one in ordered],
+            "closed_on": [one.closed_on for one in ordered],
+            "matched": [one.matched for one in ordered],
+            "not_before": [one.not_before for one in ordered],
+            "look_on": [one.look_on for one in ordered],
+            "directory_name": [one.directory_name for one in ordered],
         },
     )
 
 
-async def clean_accounts(connection: AsyncConnection, vpd: str, rows: Sequence[AccountRow]) -> None:
-    """Nothing is left to do for these accounts, unless an event came meanwhile."""
-    await connection.execute(
-        _CLEAN,
-        {"vpd": vpd, "person_id": [row.person_id for row in rows], "revision": [row.revision for row in rows]},
-    )
+_SEEN: Final = text("SELECT seen FROM outbound.accounts WHERE vpd = :vpd AND person_id = :person_id")
 
-
-async def deliveries(connection: AsyncConnection, vpd: str, rows: int) -> list[DeliveryRow]:
-    """Return achievements that are wanted and whose person has an account, grouped by kind."""
-    return [
-        DeliveryRow(row.person_id, row.key, row.revision, row.kind, row.content)
-        for row in await connection.execute(_WANTED, {"vpd": vpd, "rows": rows})
-    ]
-
-
-async def note_deliveries(connection: AsyncConnection, vpd: str, answers: Sequence[tuple[DeliveryRow, Answer]]) -> None:
-    """Write down what the LMS took and what it refused."""
-    await connection.execute(
-        _DELIVERED,
-        {
-            "vpd": vpd,
-            "person_id": [row.person_id for row, _ in answers],
-            "key": [row.key for row, _ in answers],
-            "revision": [row.revision for row, _ in answers],
-            "state": ["delivered" if answer.taken else "refused" for _, answer in answers],
-            "code": [answer.code for _, answer in answers],
-        },
-    )
-
-
-_GATE: Final = (
-    "{row}.file_no <= COALESCE((SELECT g.upto FROM outbound.gates g WHERE g.vpd = {row}.vpd AND g.stream = 'feed'), 0)"
+_READY: Final = (
+    "a.vpd = :vpd AND (a.dirty OR a.look_on <= :day) AND (a.not_before IS NULL OR a.not_before <= :now) "
+    f"AND {ACCOUNT_GATE}"
 )
 
 _DIRTY: Final = text(
-    "SELECT a.person_id, a.revision, a.person, a.seen FROM outbound.accounts a "
-    f"WHERE a.vpd = :vpd AND a.dirty AND {_GATE.format(row='a')} ORDER BY a.person_id LIMIT :rows"
+    "SELECT a.person_id, a.revision, a.person, a.seen, a.matched, a.directory_name, a.closes_on "
+    "FROM outbound.accounts a "
+    f"WHERE {_READY} AND NOT (CAST(:held AS boolean) AND COALESCE({CLOSING.format(row='a')}, false)) "
+    "ORDER BY a.person_id LIMIT :rows"
 )
 
 _TRUSTS: Final = text(
-    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE a.dirty AND {_GATE.format(row='a')} UNION "
+    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE {_READY.replace('a.vpd = :vpd AND ', '')} UNION "
+    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE a.jobs_dirty AND a.seen IS NOT NULL "
+    f"AND {ACCOUNT_GATE} UNION "
+    f"SELECT DISTINCT h.vpd FROM outbound.hierarchy h WHERE h.dirty AND {GATE.format(row='h')} UNION "
+    "SELECT DISTINCT m.vpd FROM outbound.matches m WHERE m.state = 'returning' UNION "
     "SELECT DISTINCT d.vpd FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id) "
-    f"WHERE d.state = 'wanted' AND a.seen IS NOT NULL AND {_GATE.format(row='d')}"
+    f"WHERE d.state = 'wanted' AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row='d')}"
 )
 
-_SEEN: Final = text(
-    "UPDATE outbound.accounts a SET seen = COALESCE(CAST(t.seen AS jsonb), a.seen), "
-    "refused = CASE WHEN a.revision = t.revision THEN t.refused ELSE a.refused END, "
-    "dirty = a.dirty AND NOT (a.revision = t.revision AND t.done) "
-    "FROM unnest(CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:seen AS text[]), "
-    "CAST(:refused AS text[]), CAST(:done AS boolean[])) AS t(person_id, revision, seen, refused, done) "
-    "WHERE a.vpd = :vpd AND a.person_id = t.person_id"
-)
-
-_CLEAN: Final = text(
-    "UPDATE outbound.accounts a SET dirty = false FROM unnest(CAST(:person_id AS text[]), CAST(:revision AS bigint[])) "
-    "AS t(person_id, revision) WHERE a.vpd = :vpd AND a.person_id = t.person_id AND a.revision = t.revision"
-)
-
-_WANTED: Final = text(
-    "SELECT d.person_id, d.key, d.revision, d.kind, d.content FROM outbound.deliveries d "
-    "JOIN outbound.accounts a USING (vpd, person_id) WHERE d.vpd = :vpd AND d.state = 'wanted' "
-    f"AND a.seen IS NOT NULL AND {_GATE.format(row='d')} ORDER BY d.kind, d.person_id, d.key LIMIT :rows"
-)
-
-_DELIVERED: Final = text(
-    "UPDATE outbound.deliveries d SET state = t.state, code = t.code FROM unnest(CAST(:person_id AS text[]), "
-    "CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:state AS text[]), CAST(:code AS text[])) "
-    "AS t(person_id, key, revision, state, code) "
-    "WHERE d.vpd = :vpd AND (d.person_id, d.key, d.revision) = (t.person_id, t.key, t.revision)"
-)
+_NOTE: Final = text("""
+UPDATE outbound.accounts a SET seen = COALESCE(CAST(t.seen AS jsonb), a.seen),
+    refused = CASE WHEN a.revision = t.revision THEN t.refused ELSE a.refused END,
+    dirty = a.dirty AND NOT (a.revision = t.revision AND t.done),
+    closed_on = COALESCE(t.closed_on, a.closed_on), matched = COALESCE(t.matched, a.matched),
+    not_before = t.not_before, directory_name = COALESCE(t.directory_name, a.directory_name),
+    look_on = CASE WHEN a.revision = t.revision AND t.done THEN t.look_on ELSE a.look_on END,
+    jobs_dirty = a.jobs_dirty OR t.seen IS NOT NULL AND (a.seen IS NULL OR t.closed_on IS NOT NULL)
+FROM unnest(CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:seen AS text[]), CAST(:refused AS text[]),
+    CAST(:done AS boolean[]), CAST(:closed_on AS date[]), CAST(:matched AS text[]),
+    CAST(:not_before AS timestamptz[]), CAST(:look_on AS date[]), CAST(:directory_name AS text[]))
+    AS t(person_id, revision, seen, refused, done, closed_on, matched, not_before, look_on, directory_name)
+WHERE a.vpd = :vpd AND a.person_id = t.person_id
+""")

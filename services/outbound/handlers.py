@@ -1,10 +1,11 @@
 """Events to desired state. Events carry state and a revision, so each write is "keep the newest"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from services.outbound import desired
 from shared import events
+from shared.account_settings import AccountPolicy
 from shared.db.unit import Work
 from shared.messaging.message import Message
 
@@ -16,14 +17,17 @@ Kind = TypeVar("Kind", bound=events.Event)
 class OutboundHandlers:
     """What ``outbound`` does with messages."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, policies: Mapping[str, AccountPolicy]) -> None:
+        """``policies``: each trust's, by VPD."""
         self._work = work
+        self._policies = policies
 
     async def on_events(self, messages: Sequence[Message]) -> None:
         """Fold a batch of events into desired state."""
         said = [events.decode(message.type, message.body) for message in messages]
         async with self._work.engine.begin() as connection:
-            await desired.note_people(connection, _of(said, events.PersonEvent))
+            await desired.note_people(connection, _of(said, events.PersonEvent), self._policies)
+            await desired.note_hierarchies(connection, _of(said, events.HierarchyChanged))
             await desired.note_achievements(connection, _of(said, events.AchievementEvent))
             await desired.note_withdrawals(connection, _of(said, events.CompetenceWithdrawn))
             await desired.note_completions(connection, _of(said, events.CertificationCompleted))

@@ -1,52 +1,58 @@
 """Wiring of ``outbound``: run with ``python -m services.outbound.main``."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
-from services.outbound import handlers
+from fastapi import APIRouter
+
+from services.outbound import due, handlers, reconcile
 from services.outbound.api import make_router
 from services.outbound.completions import CompletionFiles
 from services.outbound.deliver import JOB, Deliverer
+from services.outbound.directory import Directory
 from services.outbound.handlers import OutboundHandlers
-from services.outbound.lms.files import FilesDriver
-from services.outbound.lms.port import LmsPort
-from services.outbound.lms.sandbox import SandboxDriver
+from services.outbound.lms.port import Account
+from services.outbound.people_api import make_people_router
 from services.outbound.reconcile import Reconciler
-from shared.clock import Clock
+from services.outbound.site import MakeSite, make_site, secret
 from shared.component import Component, Context, Job
 from shared.config import TrustConfig
-from shared.errors import ConfigurationError
 from shared.messaging.consumer import Consumer
 from shared.profiles import load_profiles
 from shared.runtime import serve
 
 NAME = "outbound"
 
-MakeDriver = Callable[[TrustConfig, Path, Clock], LmsPort]
+
+def make_directories(trusts: Sequence[TrustConfig]) -> dict[str, Directory]:
+    """Return the directories of trusts that look user names up. Raises ConfigurationError."""
+    made = {}
+    for trust in trusts:
+        settings = trust.accounts.directory
+        if settings.url:
+            password = secret(trust.vpd, settings.password_file)
+            password()
+            made[trust.vpd] = Directory(settings, password)
+    return made
 
 
-def make_driver(trust: TrustConfig, files: Path, clock: Clock) -> LmsPort:
-    """Return the driver a trust has chosen. Raises ConfigurationError when its token cannot be read."""
-    if trust.lms.driver == "files":
-        return FilesDriver(files / trust.vpd / "to-lms", trust.vpd, clock)
-    token = ""
-    if trust.lms.token_file is not None:
-        try:
-            token = trust.lms.token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigurationError(f"trust {trust.vpd}: {trust.lms.token_file}: {error.strerror}") from error
-    return SandboxDriver(trust.lms.url, token)
-
-
-def build(context: Context, driver: MakeDriver = make_driver) -> Component:
-    """Put the service together. ``driver`` lets the embedded mode reach an LMS without a socket."""
+def build(context: Context, site: MakeSite = make_site) -> Component:
+    """Put the service together. ``site`` lets the embedded mode reach an LMS without a socket."""
     trusts = context.config.trusts
-    outbound = OutboundHandlers(context.work)
-    drivers = {trust.vpd: driver(trust, context.files, context.clock) for trust in trusts}
-    reconciler = Reconciler(context.work, trusts, drivers)
+
+    async def held(vpd: str, key: str) -> Account | None:
+        async with context.work.engine.connect() as connection:
+            return await due.last_seen(connection, vpd, key)
+
+    outbound = OutboundHandlers(context.work, {trust.vpd: trust.accounts for trust in trusts})
+    sites = {trust.vpd: site(trust, context.files, context.clock, held) for trust in trusts}
+    reconciler = Reconciler(context.work, trusts, sites, make_directories(trusts))
     profiles = load_profiles(trusts)
     completions = CompletionFiles(context.work, trusts, profiles, context.files, context.clock)
     deliverer = Deliverer(context.work, context.config, context.files)
+
+    router = APIRouter()
+    router.include_router(make_router(context.reader, context.config, completions))
+    router.include_router(make_people_router(context.work, context.reader, reconciler))
 
     async def write_now() -> int:
         written = sum([await completions.write(trust.vpd) for trust in trusts])
@@ -57,12 +63,12 @@ def build(context: Context, driver: MakeDriver = make_driver) -> Component:
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
         jobs=(
-            Job("reconcile", reconciler.run),
+            Job(reconcile.JOB, reconciler.run, lambda: reconciler.waiting),
             Job("completion-files", completions.at_cut_off),
             Job(JOB, deliverer.run, lambda: deliverer.waiting),
         ),
         on_demand=(Job("write-completion-files", write_now),),
-        router=make_router(context.reader, context.config, completions),
+        router=router,
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.outbound.store import COMPLETIONS, COUNTERS, OUTFILES
+from services.outbound.tables import COMPLETIONS, COUNTERS, OUTFILES
 from shared.events import Person
 
 

@@ -1,23 +1,24 @@
-"""Record messages to facts, facts to derived people, differences to events.
+"""Record messages to facts, and facts to whatever follows from them; see ``deriver``.
 
-Facts are committed first and derived from afterwards, in a second transaction. Whoever derives last sees every fact
-committed before, so two replicas that each hold half of what is known of a person cannot both miss the other half.
-A crash in between loses nothing: the messages are not acknowledged yet and come again.
+Facts are committed first and derived from afterwards, in a second transaction. A crash in between loses nothing: the
+messages are not acknowledged yet and come again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.people import store
-from services.people.domain import AssignmentSlice, Derived, PersonSlice, derive, difference, revised, with_cause
-from services.people.store import PersonKey, Row
-from shared import events, records
+from services.people import places, store
+from services.people.deriver import NO_CAUSE, Deriver
+from services.people.desk import Desk
+from services.people.places import PlaceKey
+from services.people.reading import deletion_of, fact_of
+from services.people.schema import PLACES, SCHEMA
+from services.people.store import PersonKey
+from shared import records
 from shared.accounting import Fate
-from shared.codes import MessageCode
+from shared.config import BridgeConfig
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
-from shared.errors import RecordError
-from shared.esr.faults import RecordCode
 from shared.events import Cause
 from shared.facts import Deletion, Fact
 from shared.messaging.message import Message
@@ -26,30 +27,28 @@ from shared.records import Batch, Record
 QUEUE: Final = "people.records"
 
 TICK_PEOPLE: Final = 500
-"""People derived again in one transaction of the daily tick."""
-
-_KEYS: Final = {
-    "person": "person_id",
-    "assignment": "assignment_id",
-    "position": "position_id",
-    "organisation": "organisation_id",
-    "location": "location_id",
-}
+"""People, or places, derived again in one transaction of the daily tick."""
 
 
 class PeopleHandlers:
     """What ``people`` does with messages and with the passing of days."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, config: BridgeConfig) -> None:
         self._work = work
-        self._facts = FactStore(store.SCHEMA)
+        self._facts = FactStore(SCHEMA)
+        self.deriver = Deriver(work, config, self._facts)
+        self.desk = Desk(work, self.deriver, self._facts)
 
     async def on_records(self, messages: Sequence[Message]) -> None:
-        """Store a batch of records, then derive the people they concern."""
-        batch = records.sort_out(messages, _fact, _deletion)
+        """Store a batch of records, then derive the people and places they concern."""
+        batch = records.sort_out(messages, fact_of, deletion_of)
+        former = await self._former_owners(batch)
         fates = await self._facts.commit(self._work.engine, batch)
         async with self._work.unit() as unit:
-            await self._derive(unit, await self._concerned(unit, batch))
+            concerned = await self._concerned(unit, batch, former)
+            rules = await self.deriver.hold(unit, [vpd for vpd, _ in concerned])
+            await self.deriver.items(unit, _places(batch))
+            await self.deriver.people(unit, rules, concerned)
             for (record, _), fate in zip(batch.facts, fates, strict=True):
                 _settle(unit, record, fate)
             for record, _ in batch.deletions:
@@ -58,80 +57,65 @@ class PeopleHandlers:
                 unit.dead_letter(message, QUEUE, fault)
 
     async def tick(self) -> int:
-        """Derive again those for whom a day has come, some of them at a time; return how many."""
+        """Derive again what a day has come for and who waits, some at a time; return how many."""
         day = self._work.clock.today()
         async with self._work.engine.connect() as connection:
+            items = await places.due_items(connection, day, TICK_PEOPLE)
             keys = await store.due(connection, day, TICK_PEOPLE)
-        if keys:
+            waiting = await store.queued(connection, TICK_PEOPLE)
+        if items:
             async with self._work.unit() as unit:
-                await self._derive(unit, dict.fromkeys(keys, Cause("", "", 0)))
-        return len(keys)
+                await self.deriver.items(unit, dict.fromkeys(items, NO_CAUSE))
+        if keys or waiting:
+            async with self._work.unit() as unit:
+                rules = await self.deriver.hold(unit, [vpd for vpd, _ in (*keys, *waiting)])
+                causes = dict.fromkeys(keys, NO_CAUSE) | await store.take(unit.connection, waiting)
+                await self.deriver.people(unit, rules, causes)
+        return len(items) + len(keys) + len(waiting)
 
-    async def _concerned(self, unit: Unit, batch: Batch) -> dict[PersonKey, Cause]:
-        """Return whom this batch concerns, each with the newest file in the batch."""
-        causes: dict[PersonKey, Cause] = {}
-        said = [record.version for record, _ in (*batch.facts, *batch.deletions)]
-        if not said:
-            return causes
-        newest = max(said, key=lambda version: version.order)
-        cause = Cause("feed", newest.file, newest.file_no)
+    async def _former_owners(self, batch: Batch) -> dict[PersonKey, Cause]:
+        """Return who had the assignments of this batch so far: one may be corrected to belong to somebody else."""
+        held = [
+            Deletion(fact.vpd, fact.entity, fact.key, fact.version)
+            for _, fact in batch.facts
+            if fact.entity == "assignment"
+        ]
+        if not held:
+            return {}
+        async with self._work.engine.connect() as connection:
+            return dict.fromkeys(await self._facts.owners(connection, held), NO_CAUSE)
+
+    async def _concerned(self, unit: Unit, batch: Batch, former: Mapping[PersonKey, Cause]) -> dict[PersonKey, Cause]:
+        """Return whom this batch concerns, each with the newest file that took something of theirs away."""
+        causes = {(fact.vpd, fact.owner): NO_CAUSE for _, fact in batch.facts if fact.owner}
+        newest = _newest(batch)
+        causes |= {key: newest[key[0]] for key in former if key not in causes}
         for owner in await self._facts.owners(unit.connection, [deletion for _, deletion in batch.deletions]):
-            causes[owner] = cause
-        for _, fact in batch.facts:
-            if fact.owner:
-                causes.setdefault((fact.vpd, fact.owner), Cause("", "", 0))
+            causes[owner] = newest[owner[0]]
         return causes
 
-    async def _derive(self, unit: Unit, causes: dict[PersonKey, Cause]) -> None:
-        if not causes:
-            return
-        held = await store.lock(unit.connection, causes)
-        facts = await self._facts.live(unit.connection, held)
-        day = self._work.clock.today()
-        rows: list[Row] = []
-        for key, before in held.items():
-            derived = with_cause(derive(key[1], facts.get(key, ()), day), causes[key])
-            rows.append(_announce(unit, key, before, derived))
-        await store.save(unit.connection, rows)
+
+def _newest(batch: Batch) -> dict[str, Cause]:
+    """Return the newest file of a batch for each trust."""
+    found: dict[str, Cause] = {}
+    for record, _ in (*batch.facts, *batch.deletions):
+        message = record.message
+        if message.file_no >= found.get(message.vpd, NO_CAUSE).file_no:
+            found[message.vpd] = Cause(message.stream or "feed", message.file, message.file_no)
+    return found
 
 
-def _announce(unit: Unit, key: PersonKey, before: events.Person, derived: Derived) -> Row:
-    """Emit the event that tells of the change, if any, and return the row to store."""
-    event = difference(before, derived.person)
-    changed = event is not None or before.state != derived.person.state
-    person = revised(derived.person, before.revision + 1 if changed else before.revision)
-    if event is not None:
-        unit.emit(event(vpd=key[0], cause=derived.cause, person=person), key[1], person.revision)
-    return Row(key, person, derived.cause.file_no, derived.due)
+def _places(batch: Batch) -> dict[PlaceKey, Cause]:
+    """Return the positions and organisations that a batch speaks of, each with the newest file that does."""
+    found: dict[PlaceKey, Cause] = {}
+    said: list[Fact | Deletion] = [*(fact for _, fact in batch.facts), *(gone for _, gone in batch.deletions)]
+    for one in said:
+        if one.entity in PLACES:
+            key, version = (one.vpd, one.entity, one.key), one.version
+            if version.file_no >= found.get(key, NO_CAUSE).file_no:
+                found[key] = Cause("feed", version.file, version.file_no)
+    return found
 
 
 def _settle(unit: Unit, record: Record, fate: Fate) -> None:
     unit.settle(record.message.vpd, record.message.file, record.message.line, fate)
-
-
-def _key(record: Record) -> str:
-    name = _KEYS.get(record.entity)
-    if name is None:
-        raise RecordError(MessageCode.R903, f"{record.entity} is not a record that people handles")
-    key = record.fields.get(name, "")
-    if not key:
-        raise RecordError(RecordCode.R101, f"{name} is mandatory")
-    return key
-
-
-def _deletion(record: Record) -> Deletion:
-    return Deletion(record.message.vpd, record.entity, _key(record), record.version)
-
-
-def _fact(record: Record) -> Fact:
-    """Turn a record into a fact; what cannot be derived from later is refused now."""
-    key, owner, start = _key(record), "", ""
-    if record.entity == "person":
-        read = records.read(record, PersonSlice)
-        owner, start = read.person_id, read.effective_start.isoformat()
-    elif record.entity == "assignment":
-        assignment = records.read(record, AssignmentSlice)
-        owner, start = assignment.person_id, assignment.effective_start.isoformat()
-    elif record.entity == "position":
-        start = record.fields.get("effective_from", "")
-    return Fact(record.message.vpd, record.entity, key, start, owner, record.version, dict(record.fields))

@@ -12,13 +12,13 @@ NAME = "people"
 
 def build(context: Context) -> Component:
     """Put the service together."""
-    people = PeopleHandlers(context.work)
+    people = PeopleHandlers(context.work, context.config)
     return Component(
         name=NAME,
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up),),
         jobs=(Job("tick", people.tick),),
-        router=make_router(context.reader),
+        router=make_router(context.reader, people.desk),
     )
 
 

@@ -1,42 +1,31 @@
-"""The tables of ``people``: facts, tombstones, and the derived person."""
+"""The SQL of derived people, and of the queue of those to be derived again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Date, Index, MetaData, Table, Text, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db import tables
-from shared.events import Person
+from services.people.schema import METADATA, PEOPLE, SCHEMA
+from shared.events import Cause, Person
 
-SCHEMA: Final = "people"
-METADATA: Final = MetaData(schema=SCHEMA)
-
-OUTBOX: Final = tables.outbox(METADATA)
-LINE_FATES: Final = tables.line_fates(METADATA)
-FACTS: Final = tables.facts(METADATA)
-DELETIONS: Final = tables.deletions(METADATA)
-
-PEOPLE: Final = Table(
-    "people",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("person_id", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("person", JSONB, nullable=False),
-    Column("file_no", BigInteger, nullable=False, comment="newest file the derivation rests on"),
-    Column("due", Date, comment="next business day on which the derivation may change by itself"),
-    Index("people_by_due", "due"),
-    Index("people_by_state", "vpd", "state"),
-)
+__all__ = ["METADATA", "PEOPLE", "SCHEMA"]
 
 PersonKey = tuple[str, str]
 """(trust, person ID)."""
+
+_NOBODY: Final = Cause("", "", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A person as last derived, and the digest of the identity that was compared with others."""
+
+    person: Person
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +36,15 @@ class Row:
     person: Person
     file_no: int
     due: date | None
+    identity: str
 
 
-async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Person]:
+async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Held]:
     """Lock people in key order, making rows for new ones, and return each as last derived."""
-    ordered = sorted(set(keys))
-    columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
+    columns = columns_of(keys)
     await connection.execute(_CREATE, columns)
     rows = await connection.execute(_LOCK, columns)
-    return {(row.vpd, row.person_id): msgspec.convert(row.person, Person) for row in rows}
+    return {(row.vpd, row.person_id): Held(msgspec.convert(row.person, Person), row.identity) for row in rows}
 
 
 async def save(connection: AsyncConnection, rows: Sequence[Row]) -> None:
@@ -72,6 +61,8 @@ async def save(connection: AsyncConnection, rows: Sequence[Row]) -> None:
             "person": [msgspec.json.encode(row.person).decode() for row in rows],
             "file_no": [row.file_no for row in rows],
             "due": [row.due for row in rows],
+            "number": [row.person.employee_number for row in rows],
+            "identity": [row.identity for row in rows],
         },
     )
 
@@ -80,6 +71,30 @@ async def due(connection: AsyncConnection, day: date, limit: int) -> list[Person
     """Return people, of whichever trust, whose derivation may have changed by ``day``."""
     query = select(PEOPLE.c.vpd, PEOPLE.c.person_id).where(PEOPLE.c.due <= day).order_by(PEOPLE.c.due).limit(limit)
     return [(row.vpd, row.person_id) for row in await connection.execute(query)]
+
+
+async def queued(connection: AsyncConnection, limit: int) -> list[PersonKey]:
+    """Return people who wait to be derived again."""
+    return [(row.vpd, row.person_id) for row in await connection.execute(_QUEUED, {"limit": limit})]
+
+
+async def enqueue(connection: AsyncConnection, people: Mapping[PersonKey, Cause]) -> None:
+    """Have people derived again soon."""
+    if people:
+        causes = [people[key] for key in sorted(people)]
+        said = {"file": [cause.file for cause in causes], "file_no": [cause.file_no for cause in causes]}
+        await connection.execute(_ENQUEUE, columns_of(people) | said)
+
+
+async def enqueue_trust(connection: AsyncConnection, vpd: str) -> int:
+    """Have everyone of a trust derived again soon; return how many."""
+    return (await connection.execute(_ENQUEUE_TRUST, {"vpd": vpd})).rowcount
+
+
+async def take(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Cause]:
+    """Take people off the queue, except those whom another replica is taking."""
+    rows = await connection.execute(_TAKE, columns_of(keys))
+    return {(row.vpd, row.person_id): Cause("feed", row.file, row.file_no) if row.file else _NOBODY for row in rows}
 
 
 async def count_by_state(connection: AsyncConnection, vpd: str) -> dict[str, int]:
@@ -94,6 +109,36 @@ async def person(connection: AsyncConnection, vpd: str, person_id: str) -> dict[
     return dict(found) if found else None
 
 
+async def with_employee_number(connection: AsyncConnection, vpd: str, number: str) -> list[str]:
+    """Return the person IDs that have this employee number; nobody has an empty one."""
+    if not number:
+        return []
+    query = select(PEOPLE.c.person_id).where(PEOPLE.c.vpd == vpd, PEOPLE.c.employee_number == number)
+    return list(await connection.scalars(query.order_by(PEOPLE.c.person_id)))
+
+
+async def calendar(connection: AsyncConnection, vpd: str, limit: int) -> list[dict[str, Any]]:
+    """Return who may change by themselves next, and when."""
+    query = select(PEOPLE.c.person_id, PEOPLE.c.state, PEOPLE.c.due).where(
+        PEOPLE.c.vpd == vpd, PEOPLE.c.due.is_not(None)
+    )
+    rows = await connection.execute(query.order_by(PEOPLE.c.due, PEOPLE.c.person_id).limit(limit))
+    return [{"person_id": row.person_id, "state": row.state, "due": row.due.isoformat()} for row in rows]
+
+
+async def everyone(connection: AsyncConnection, vpd: str, after: str, limit: int) -> dict[PersonKey, str]:
+    """Return the next people of a trust by person ID, each with their state."""
+    query = select(PEOPLE.c.person_id, PEOPLE.c.state).where(PEOPLE.c.vpd == vpd, PEOPLE.c.person_id > after)
+    rows = await connection.execute(query.order_by(PEOPLE.c.person_id).limit(limit))
+    return {(vpd, row.person_id): row.state for row in rows}
+
+
+def columns_of(keys: Iterable[PersonKey]) -> dict[str, list[Any]]:
+    """Return keys as two arrays, in key order: rows are locked in key order everywhere."""
+    ordered = sorted(set(keys))
+    return {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
+
+
 _KEYS: Final = "unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[])) AS t(vpd, person_id)"
 
 _CREATE: Final = text(
@@ -103,14 +148,40 @@ _CREATE: Final = text(
 )
 
 _LOCK: Final = text(
-    f"SELECT p.vpd, p.person_id, p.person FROM people.people p JOIN {_KEYS} USING (vpd, person_id) "
+    f"SELECT p.vpd, p.person_id, p.person, p.identity FROM people.people p JOIN {_KEYS} USING (vpd, person_id) "
     "ORDER BY p.vpd, p.person_id FOR UPDATE OF p"
 )
 
 _SAVE: Final = text(
     "UPDATE people.people p SET state = t.state, revision = t.revision, person = CAST(t.person AS jsonb), "
-    "file_no = t.file_no, due = t.due FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), "
+    "file_no = t.file_no, due = t.due, employee_number = t.number, identity = t.identity "
+    "FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), "
     "CAST(:state AS text[]), CAST(:revision AS bigint[]), CAST(:person AS text[]), CAST(:file_no AS bigint[]), "
-    "CAST(:due AS date[])) AS t(vpd, person_id, state, revision, person, file_no, due) "
+    "CAST(:due AS date[]), CAST(:number AS text[]), CAST(:identity AS text[])) "
+    "AS t(vpd, person_id, state, revision, person, file_no, due, number, identity) "
     "WHERE (p.vpd, p.person_id) = (t.vpd, t.person_id)"
+)
+
+_QUEUED: Final = text("SELECT vpd, person_id FROM people.again ORDER BY vpd, person_id LIMIT :limit")
+
+_MERGE: Final = (
+    " ON CONFLICT (vpd, person_id) DO UPDATE SET file = excluded.file, file_no = excluded.file_no "
+    "WHERE held.file_no < excluded.file_no"
+)
+
+_ENQUEUE: Final = text(
+    "INSERT INTO people.again AS held (vpd, person_id, file, file_no) SELECT * FROM unnest(CAST(:vpd AS text[]), "
+    f"CAST(:person_id AS text[]), CAST(:file AS text[]), CAST(:file_no AS bigint[])){_MERGE}"
+)
+
+_ENQUEUE_TRUST: Final = text(
+    "INSERT INTO people.again AS held (vpd, person_id, file, file_no) SELECT vpd, person_id, '', 0 FROM people.people "
+    f"WHERE vpd = :vpd ORDER BY person_id{_MERGE}"
+)
+
+_TAKE: Final = text(
+    "WITH chosen AS MATERIALIZED (SELECT a.vpd, a.person_id FROM people.again a "
+    f"JOIN {_KEYS} USING (vpd, person_id) ORDER BY 1, 2 FOR UPDATE OF a SKIP LOCKED) "
+    "DELETE FROM people.again a USING chosen c WHERE (a.vpd, a.person_id) = (c.vpd, c.person_id) "
+    "RETURNING a.vpd, a.person_id, a.file, a.file_no"
 )

@@ -4,28 +4,34 @@ Start at ``load_lms_profile``; then ``check_lms_file`` says whether a file may b
 it.
 """
 
+from shared.lms_csv.non_staff import NonStaffReading
 from shared.lms_csv.profile import (
     FIELDS,
     MANDATORY,
+    NON_STAFF,
     OWN,
     LmsProfile,
     is_lms_profile,
     lms_profiles,
     load_lms_profile,
+    non_staff_profile,
     own_profile,
 )
-from shared.lms_csv.reading import Completion, Reading, Wrong, read_completions
+from shared.lms_csv.reading import Completion, Reading, read_completions
 from shared.lms_csv.rows import UnreadableFileError
 from shared.lms_csv.validate import LmsStructure, LmsValidation, check_lms_file, validate_lms_file
+from shared.lms_csv.wrong import Wrong
 
 __all__ = [
     "FIELDS",
     "MANDATORY",
+    "NON_STAFF",
     "OWN",
     "Completion",
     "LmsProfile",
     "LmsStructure",
     "LmsValidation",
+    "NonStaffReading",
     "Reading",
     "UnreadableFileError",
     "Wrong",
@@ -33,6 +39,7 @@ __all__ = [
     "is_lms_profile",
     "lms_profiles",
     "load_lms_profile",
+    "non_staff_profile",
     "own_profile",
     "read_completions",
     "validate_lms_file",

@@ -30,11 +30,49 @@ FIELDS: Final = (
 
 MANDATORY: Final = FIELDS[:4]
 
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What files tell of: the kind of record a row becomes, and the fields this bridge knows of it."""
+
+    record: str
+    fields: tuple[str, ...]
+    mandatory: tuple[str, ...]
+    times: tuple[str, ...]
+    """Fields that hold dates or times."""
+
+
+SUBJECTS: Final = {
+    "completions": Subject("completion", FIELDS, MANDATORY, ("completed_at", "expires_on")),
+    "non_staff": Subject(
+        "non_staff",
+        (
+            "reference",
+            "action",
+            "kind",
+            "first_name",
+            "middle_names",
+            "last_name",
+            "email",
+            "date_of_birth",
+            "start",
+            "end",
+            "organisation_id",
+            "position_name",
+        ),
+        ("reference",),
+        ("date_of_birth", "start", "end"),
+    ),
+}
+
 ISO: Final = "iso"
 """The format of dates and times after ISO 8601: ``2026-03-03``, ``2026-03-03T14:22:10+00:00``."""
 
 OWN: Final = "esrbridge-completions"
 """The name of the profile that is this project's own form."""
+
+NON_STAFF: Final = "esrbridge-non-staff"
+"""The name of the profile of a trust's list of people who are not in ESR."""
 
 Needed = Literal["value", "column", "nothing"]
 PersonForm = Literal["vpd-person_id", "person_id"]
@@ -44,7 +82,16 @@ _ENCODINGS: Final = ("utf-8", "iso-8859-1", "windows-1252")
 
 _PATTERN: Final = re.compile(r"(?:[^%]|%[dmyYbBHIMSp])+")
 _SOME_DAY: Final = datetime(2026, 3, 4)  # noqa: DTZ001 - only its day is looked at
-_SETTINGS: Final = ("lms_profile", "profile_version", "file", "person", "times", "columns", "ignore_rows_without")
+_SETTINGS: Final = (
+    "lms_profile",
+    "profile_version",
+    "file",
+    "person",
+    "times",
+    "columns",
+    "ignore_rows_without",
+    "subject",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +112,7 @@ class Field:
 class LmsProfile:
     """One form of completion files, ready for use. Made by ``load_lms_profile``; safe to share.
 
-    ``quote`` is empty when nothing is quoted. ``formats`` holds, for ``completed_at`` and ``expires_on``, the forms a
+    ``quote`` is empty when nothing is quoted. ``formats`` holds, for each date or time (``subject.times``), the forms a
     value may have, tried in order: ``iso`` or a pattern as ``datetime.strptime`` takes it. ``zone`` is meant by times
     without offset. ``ignore_rows_without`` names a field; a row in which it is blank tells of no completion.
     """
@@ -81,6 +128,7 @@ class LmsProfile:
     formats: Mapping[str, tuple[str, ...]]
     fields: tuple[Field, ...]
     ignore_rows_without: str = ""
+    subject: Subject = SUBJECTS["completions"]
 
 
 def lms_profiles() -> list[str]:
@@ -108,6 +156,12 @@ def load_lms_profile(name_or_path: str | Path) -> LmsProfile:
 def own_profile() -> LmsProfile:
     """Return the profile of this project's own form."""
     return load_lms_profile(OWN)
+
+
+@cache
+def non_staff_profile() -> LmsProfile:
+    """Return the profile of a trust's list of people who are not in ESR."""
+    return load_lms_profile(NON_STAFF)
 
 
 def _is_path(name_or_path: str | Path) -> bool:
@@ -138,10 +192,11 @@ def _build(source: Section) -> LmsProfile:
     source.only(_SETTINGS)
     file, times, columns = source.section("file"), source.section("times"), source.section("columns")
     file.only(("encoding", "delimiter", "quote", "further_columns"))
-    times.only(("zone", "completed_at", "expires_on"))
-    columns.only(FIELDS)
-    fields = tuple(_field(columns.section(name), name) for name in FIELDS if name in columns)
-    _check_fields(columns, fields)
+    subject = SUBJECTS[source.one_of("subject", tuple(SUBJECTS), "completions")]
+    times.only(("zone", *subject.times))
+    columns.only(subject.fields)
+    fields = tuple(_field(columns.section(name), name) for name in subject.fields if name in columns)
+    _check_fields(columns, fields, subject)
     without = source.text("ignore_rows_without") if "ignore_rows_without" in source else ""
     if without and without not in {field.name for field in fields if field.header}:
         raise ConfigurationError(f"{source.place}: ignore_rows_without names no column of this profile.")
@@ -157,9 +212,10 @@ def _build(source: Section) -> LmsProfile:
         ),
         person=cast("PersonForm", source.one_of("person", get_args(PersonForm), "vpd-person_id")),
         zone=_zone(times),
-        formats={name: _formats(times, name) for name in ("completed_at", "expires_on")},
+        formats={name: _formats(times, name) for name in subject.times},
         fields=fields,
         ignore_rows_without=without,
+        subject=subject,
     )
 
 
@@ -179,8 +235,8 @@ def _field(entry: Section, name: str) -> Field:
     return Field(name, derived=True, needed="nothing")
 
 
-def _check_fields(columns: Section, fields: tuple[Field, ...]) -> None:
-    for name in MANDATORY:
+def _check_fields(columns: Section, fields: tuple[Field, ...], subject: Subject) -> None:
+    for name in subject.mandatory:
         said = next((field for field in fields if field.name == name), None)
         if said is None or (said.header and said.needed != "value"):
             raise ConfigurationError(f"{columns.place}: {name} is needed in every row; give it with 'needed: value'.")

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -12,22 +11,12 @@ import msgspec
 from shared.clock import LONDON
 from shared.codes import Code, LmsCode
 from shared.esr.faults import Fault, RecordCode
-from shared.lms_csv.profile import ISO, MANDATORY, LmsProfile
+from shared.lms_csv.non_staff import NonStaffReading
+from shared.lms_csv.profile import ISO, MANDATORY, SUBJECTS, LmsProfile
 from shared.lms_csv.rows import Row, UnreadableFileError, read_rows
-
-LONGEST_TEXT: Final = 255
-"""Characters of any field of a completion: more than any LMS gives an id number."""
+from shared.lms_csv.wrong import LONGEST_TEXT, Wrong
 
 _DERIVED_FROM: Final = ("user_idnumber", "certification_idnumber", "completed_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """One thing wrong with one field; the text holds no value."""
-
-    code: Code
-    field: str
-    text: str
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -134,6 +123,11 @@ class Reading:
         return Wrong(code, name, f"{shown}: {code.meaning}")
 
 
+def reading_of(profile: LmsProfile, vpd: str) -> "Reading | NonStaffReading":
+    """Return how the values of a profile are understood, by what its files tell of."""
+    return Reading(profile, vpd) if profile.subject == SUBJECTS["completions"] else NonStaffReading(profile)
+
+
 def derived_reference(fields: Mapping[str, str]) -> str:
     """Return the reference of a completion that has none: the same for the same person, certification and time."""
     said = "|".join(fields.get(name, "") for name in _DERIVED_FROM)
@@ -151,12 +145,12 @@ def header_fits(profile: LmsProfile, cells: list[str]) -> bool:
 def read_completions(
     path: Path, profile: LmsProfile, vpd: str = "", *, offset: int = 0, line: int = 0, position: int = 0
 ) -> Iterator[Completion]:
-    """Yield the completions of a file whose structure is sound, from the place behind an earlier one on.
+    """Yield the rows of a file whose structure is sound, from the place behind an earlier one on.
 
     ``position`` counts completions from 1. Raises UnreadableFileError when the structure is not sound after all;
     OSError goes through.
     """
-    reading = Reading(profile, vpd)
+    reading = reading_of(profile, vpd)
     with path.open("rb") as file:
         rows = read_rows(file, profile)
         header = next(rows, None)
@@ -177,7 +171,7 @@ def read_completions(
 
 
 def _completion(
-    reading: Reading, profile: LmsProfile, picks: list[tuple[str, int]], row: Row, position: int
+    reading: Reading | NonStaffReading, profile: LmsProfile, picks: list[tuple[str, int]], row: Row, position: int
 ) -> Completion:
     values = {name: row.cells[index] for name, index in picks}
     without = profile.ignore_rows_without

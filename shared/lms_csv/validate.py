@@ -13,7 +13,6 @@ from shared.lms_csv.profile import LmsProfile
 from shared.lms_csv.reading import header_fits, read_completions
 from shared.lms_csv.rows import UnreadableFileError, read_rows
 
-RECORD_TYPE: Final = "completion"
 MAX_LISTED: Final = 1_000
 """How many faults ``validate_lms_file`` lists; all are counted."""
 
@@ -28,11 +27,12 @@ class LmsStructure:
     faults: tuple[Fault, ...]
     fault_counts: Mapping[str, int]
     sha256: str = ""
+    record_type: str = "completion"
 
     @property
     def records_by_type(self) -> Mapping[str, int]:
         """Rows below the header, as a result for ESR files has them."""
-        return {RECORD_TYPE: self.data_records}
+        return {self.record_type: self.data_records}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ def validate_lms_file(
     found = check_lms_file(path, profile, max_faults=MAX_LISTED)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    structure = LmsStructure(found.data_records, found.faults, found.fault_counts, sha256)
+    record = profile.subject.record
+    structure = LmsStructure(found.data_records, found.faults, found.fault_counts, sha256, record)
     faults, verdicts = FaultList(MAX_LISTED), Counter[str]()
     try:
         for row in read_completions(path, profile, vpd or "") if not found.faults else ():

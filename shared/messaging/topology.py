@@ -57,7 +57,11 @@ def _bind(exchange: str, *patterns: str) -> tuple[Binding, ...]:
 
 
 QUEUES: Final = (
-    Queue("people.records", _bind(RECORDS, "person.*", "assignment.*", "position.*", "organisation.*", "location.*")),
+    Queue(
+        "people.records",
+        _bind(RECORDS, "person.*", "assignment.*", "position.*", "organisation.*", "location.*")
+        + _bind(LMS, "non_staff.*"),
+    ),
     Queue("competency.records", _bind(RECORDS, "competence.*", "competency_element.*") + _bind(LMS, "completion.*")),
     Queue("competency.events", _bind(EVENTS, "people.*", "confirmations.*")),
     Queue("confirmations.records", _bind(RECORDS, "confirmation.*", "confirmation_file.*")),

@@ -562,14 +562,15 @@ def test_every_key_of_bridge_yaml_is_in_the_documentation() -> None:
     connections = (DOCS.parent / "connections.md").read_text("utf-8")
     of_a_connection = {key for row in re.findall(r"^\| (`[a-z_]+`.*?) \|", connections, re.MULTILINE) for key in
                        re.findall(r"`([a-z_]+)`", row)}  # fmt: skip
-    for place in ("trusts[].esr", "trusts[].lms.connection"):
+    for place in ("trusts[].esr", "trusts[].lms.connection", "trusts[].lms.hr_import.connection"):
         rows |= {f"{place}.{key}" for key in of_a_connection}
 
     assert sorted(set(_settings(BridgeConfig)) - rows) == []
 
 
 def _settings(model: type[BaseModel], place: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for own, field in model.model_fields.items():
+        name = field.alias or own
         yield place + name
         many = getattr(field.annotation, "__args__", ())
         inner = many[0] if many else field.annotation

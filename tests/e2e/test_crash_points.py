@@ -19,7 +19,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
 from esrbridge.embedded import Bridge, open_bridge
-from esrbridge.lms import IN_PROCESS, embedded_driver
+from esrbridge.lms import IN_PROCESS, embedded_site
 from services.console import store as console
 from services.console.actions import Operator
 from shared.clock import FixedClock
@@ -114,7 +114,7 @@ def _prepared(folder: Path) -> Path:
 async def _tell(folder: Path) -> dict[str, Any]:
     """Tell the story, or go on with it: files that are there already stay as they are."""
     clock = FixedClock(datetime.fromisoformat(story.NOW))
-    async with open_bridge(load_config(folder / "bridge.yaml"), folder, clock, driver=embedded_driver) as bridge:
+    async with open_bridge(load_config(folder / "bridge.yaml"), folder, clock, site=embedded_site) as bridge:
         for name, content in story.files(VPD):
             if not (folder / VPD / story.inbox(name) / name.format(vpd=VPD)).exists():
                 story.put(folder, VPD, name, content)

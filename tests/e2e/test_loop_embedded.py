@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from esrbridge.embedded import Bridge, open_bridge
-from esrbridge.lms import IN_PROCESS, embedded_driver
+from esrbridge.lms import IN_PROCESS, embedded_site
 from services.console import store as console
 from services.console.actions import Operator
 from shared.clock import FixedClock
@@ -94,7 +94,7 @@ async def _mend(bridge: Bridge) -> None:
 
 def _open(folder: Path, chaos: Chaos | None) -> Any:
     clock = FixedClock(datetime.fromisoformat(story.NOW))
-    return open_bridge(load_config(folder / "bridge.yaml"), folder, clock, driver=embedded_driver, chaos=chaos)
+    return open_bridge(load_config(folder / "bridge.yaml"), folder, clock, site=embedded_site, chaos=chaos)
 
 
 async def _observe(folder: Path, bridge: Bridge) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from esrbridge.embedded import STATE, Bridge, archive_of, open_bridge
-from esrbridge.lms import IN_PROCESS, embedded_driver
+from esrbridge.lms import IN_PROCESS, embedded_site
 from esrbridge.report import collect
 from services.competency import store as competency
 from services.confirmations import store as confirmations
@@ -87,7 +87,7 @@ async def open_trust(folder: Path, vpd: str, *, now: str = story.NOW, **settings
     config = BridgeConfig.model_validate({"trusts": [story.trust(vpd, lms) | settings]})
     story.prepare_lms(folder / LMS.format(vpd=vpd), vpd)
     clock = FixedClock(datetime.fromisoformat(now))
-    async with open_bridge(config, folder, clock, driver=embedded_driver) as bridge:
+    async with open_bridge(config, folder, clock, site=embedded_site) as bridge:
         yield Trust(vpd, bridge, folder, clock)
 
 

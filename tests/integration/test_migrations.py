@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import delete as delete_rows
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -322,6 +322,7 @@ def row(table: Table, vpd: str) -> dict[str, Any]:
         Boolean: True,
         Text: "x",
         JSONB: {"a": 1},
+        ARRAY: ["x"],
         LargeBinary: b"x",
         Date: date(2026, 3, 3),
     }

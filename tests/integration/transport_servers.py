@@ -91,7 +91,7 @@ def _running(server: Server) -> Iterator[Server]:
 def sshd_program() -> str:
     found = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        pytest.fail("OpenSSH's server is not installed: run deploy/local/need-openssh")
+        pytest.fail("OpenSSH's server is not installed: see deploy/local/need-server")
     return found
 
 

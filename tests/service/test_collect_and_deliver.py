@@ -32,12 +32,13 @@ from services.ingest.collect import Collector
 from services.ingest.schema import COLLECTED
 from services.outbound import main as outbound
 from services.outbound.deliver import Deliverer
-from services.outbound.store import DELIVERED
+from services.outbound.tables import DELIVERED
 from shared.clock import FixedClock
 from shared.component import Component, Context
-from shared.config import BridgeConfig, LmsSettings, TrustConfig
+from shared.config import BridgeConfig, TrustConfig
 from shared.db.engine import Reader, make_engine
 from shared.db.unit import Work
+from shared.lms_settings import LmsSettings
 from shared.loops import Loops
 from shared.messaging.memory import MemoryBroker
 from shared.transport.rounds import Pace

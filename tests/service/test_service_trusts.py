@@ -15,7 +15,7 @@ from services.competency import store as competency
 from services.confirmations import store as confirmations
 from services.console import store as console
 from services.ingest import schema as ingest
-from services.outbound import store as outbound
+from services.outbound import tables as outbound
 from services.people import store as people
 from shared.accounting import Fate
 from shared.db.engine import make_engine

@@ -97,7 +97,7 @@ def test_a_trust_is_found_by_its_vpd_and_a_stranger_is_not(tmp_path: Path) -> No
         (trust("    lms: {driver: sandbox}"), "trusts.0.lms"),
         (trust("    lms: {token: x}"), "trusts.0.lms.token"),
         (trust("    lms: {batch: 0}"), "trusts.0.lms.batch"),
-        (trust("    lms: {batch: 1001}"), "trusts.0.lms.batch"),
+        (trust("    lms: {batch: 10001}"), "trusts.0.lms.batch"),
         (trust("    lms: {batch: many}"), "trusts.0.lms.batch"),
         (trust("    mappings: [{certification: X}]"), "trusts.0.mappings.0"),
         (trust('    mappings: [{competence: "", competence_id: "", certification: X}]'), "trusts.0.mappings.0"),
@@ -286,3 +286,25 @@ def test_a_secret_in_a_wrong_place_is_not_repeated(tmp_path: Path, key: str) -> 
 def test_several_host_keys_and_remarks_may_stand_in_one_text(tmp_path: Path) -> None:
     said = SFTP.replace(HOST_KEY, f'"# old\\n{HOST_KEY}\\n\\n# new\\n{HOST_KEY} a remark\\n"')
     assert load(tmp_path, esr(said)).trusts[0].esr.host_key.count(HOST_KEY) == 2
+
+
+@pytest.mark.parametrize(
+    ("lms", "place"),
+    [
+        ("{driver: moodle-rest, url: 'http://lms.example', token_file: t}", "https"),
+        ("{driver: moodle-rest, url: 'https://lms.example'}", "token_file"),
+        ("{driver: totara-graphql, url: 'https://lms.example'}", "graphql.client_id"),
+        ("{driver: moodle-rest, token_file: t}", "url"),
+        ("{routes: {jobs: moodle-rest}, url: 'https://lms.example', token_file: t}", "job assignments"),
+        ("{routes: {learning: totara-hr-import}}", "completions"),
+    ],
+)
+def test_a_driver_that_could_not_work_is_refused(tmp_path: Path, lms: str, place: str) -> None:
+    assert place in refusal(tmp_path, trust(f"    lms: {lms}"))
+
+
+def test_an_lms_without_jobs_cannot_be_asked_for_them(tmp_path: Path) -> None:
+    said = trust("    lms: {driver: moodle-rest, url: 'https://lms.example', token_file: t}\n") + (
+        "    accounts: {hierarchies: true}\n"
+    )
+    assert "hierarchies" in refusal(tmp_path, said)

@@ -29,6 +29,8 @@ def strategy(kind: Any) -> st.SearchStrategy[Any]:
         return st.booleans()
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
+    if get_origin(kind) is tuple:
+        return st.lists(strategy(get_args(kind)[0]), max_size=3).map(tuple)
     assert issubclass(kind, msgspec.Struct), kind
     return st.builds(kind, **{field.name: strategy(field.type) for field in msgspec.structs.fields(kind)})
 
@@ -49,6 +51,8 @@ def value(kind: Any, number: int) -> Any:
         return {"person_id": "9000001", "state": "employee"}
     if get_origin(kind) is Literal:
         return get_args(kind)[0]
+    if get_origin(kind) is tuple:
+        return [value(get_args(kind)[0], number)]
     return {str: f"text {number}", int: number, bool: True}[kind]
 
 
@@ -64,6 +68,10 @@ MANDATORY = {
     "people.EmployeeChanged": "person",
     "people.EmployeeTerminated": "person",
     "people.EmployeeRehired": "person",
+    "people.NonStaffRegistered": "person",
+    "people.NonStaffEnded": "person",
+    "people.DuplicatePersonSuspected": "person_id other_person_id agree",
+    "people.HierarchyChanged": "kind key revision",
     "competency.CompetenceAchieved": "person_id key revision competence_name achieved_on certification",
     "competency.EvidenceRecorded": "person_id key revision competence_name achieved_on",
     "competency.CompetenceWithdrawn": "person_id key revision",
@@ -75,6 +83,9 @@ MANDATORY = {
     "outbound.AccountPromoted": "person_id revision account_type",
     "outbound.AccountSuspended": "person_id revision",
     "outbound.AccountReactivated": "person_id revision",
+    "outbound.PersonMatchNeeded": "person_id revision reason candidates",
+    "outbound.PersonLinked": "person_id revision decided_by",
+    "outbound.SuspensionsHeld": "suspensions accounts",
     "outbound.CertificationDelivered": "person_id key revision as",
     "outbound.DeliveryFailed": "subject code",
     "outbound.CompletionSent": "reference person_id key competence_id achieved_on sent_file position",

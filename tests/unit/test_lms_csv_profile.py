@@ -6,7 +6,7 @@ import pytest
 
 from shared.config import load_config
 from shared.errors import ConfigurationError
-from shared.lms_csv import FIELDS, OWN, is_lms_profile, lms_profiles, load_lms_profile
+from shared.lms_csv import NON_STAFF, OWN, is_lms_profile, lms_profiles, load_lms_profile
 
 SOUND = """
 lms_profile: ours
@@ -31,11 +31,11 @@ def put(folder: Path, text: str) -> Path:
 
 
 def test_the_built_in_profiles_load() -> None:
-    assert lms_profiles() == [OWN, "totara-certification-report"]
+    assert lms_profiles() == [OWN, NON_STAFF, "totara-certification-report"]
     for name in lms_profiles():
         profile = load_lms_profile(name)
         assert profile.name == name
-        assert {field.name for field in profile.fields} == set(FIELDS)
+        assert {field.name for field in profile.fields} == set(profile.subject.fields)
 
 
 def test_a_trusts_own_profile_is_a_file(tmp_path: Path) -> None:
@@ -128,7 +128,8 @@ def test_the_profile_shown_in_the_documentation_loads(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="known are esrbridge-completions, totara-certification-report"):
+    known = "esrbridge-completions, esrbridge-non-staff, totara-certification-report"
+    with pytest.raises(ConfigurationError, match=f"known are {known}"):
         load_lms_profile("moodle")
 
 

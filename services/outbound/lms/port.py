@@ -2,17 +2,35 @@
 
 Each operation takes a batch, because every real channel does (HR Import takes a file, GraphQL an array, Moodle a
 list), and answers each member on its own: one refused member never stops the others. Repeating an operation is
-harmless. A driver raises LmsUnavailableError when the outcome is unknown; the reconciler then tries again.
+harmless: whoever creates looks first. A driver raises LmsUnavailableError when the LMS is away and nothing is known of
+the batch, LmsMisconfiguredError when it does not let us work at all; the reconciler then waits and tries again.
+
+A site may be reached over several channels (accounts by GraphQL, hierarchies by HR Import), so the port is made of
+parts, and each part of a site names its driver.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+FieldKind = Literal["text", "menu", "checkbox", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileField:
+    """One profile field of an account. ``value``: dates are ISO days, checkboxes ``0`` or ``1``; empty erases."""
+
+    name: str
+    value: str
+    kind: FieldKind = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as the LMS should hold it. ``idnumber`` is the key that survives hire: trust and person ID."""
+    """An account as the LMS should hold it. ``idnumber`` is the key that survives hire: trust and person ID.
+
+    ``account_type`` is the bridge's own word; what marks it in the LMS (if anything) is among ``fields``.
+    """
 
     idnumber: str
     username: str
@@ -21,6 +39,66 @@ class Account:
     email: str
     account_type: Literal["TEMP", "PERM"]
     suspended: bool = False
+    middle_names: str = ""
+    auth: str = "manual"
+    fields: tuple[ProfileField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is known of a person for whom an account of other making may be there. Empty: not to be looked for."""
+
+    idnumber: str
+    username: str = ""
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    employee_number: str = ""
+    ni_number: str = ""
+    birth_date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An account the LMS holds. ``lms_id`` is the LMS's own key; ``fields`` are profile fields by name, dates ISO."""
+
+    lms_id: str
+    idnumber: str
+    username: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    suspended: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobAssignment:
+    """A job of a person in the LMS. ``idnumber`` is unique on the whole site: trust and assignment ID.
+
+    ``manager`` is an account's idnumber, ``manager_job`` that of the manager's job assignment; ``organisation`` and
+    ``position`` are idnumbers of hierarchy items. Days are ISO; empty means none.
+    """
+
+    idnumber: str
+    account: str
+    full_name: str
+    start: str = ""
+    end: str = ""
+    organisation: str = ""
+    position: str = ""
+    manager: str = ""
+    manager_job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyItem:
+    """An organisation or a position, in the framework the trust keeps in its LMS."""
+
+    kind: Literal["organisation", "position"]
+    idnumber: str
+    full_name: str
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +124,63 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the LMS made of one member of a batch: done, taken but not yet known, or refused with a code."""
+    """What the LMS made of one member of a batch.
 
-    status: Literal["applied", "accepted", "rejected"]
+    applied: done, and seen to be done. accepted: taken, its outcome comes later (``news``). rejected: refused with a
+    code, until something changes. unknown: it may have been done (a time-out, a lost race); it is looked up before it
+    is tried again, after ``Accounts.settling`` seconds.
+    """
+
+    status: Literal["applied", "accepted", "rejected", "unknown"]
     code: str = ""
 
     @property
     def taken(self) -> bool:
         """Whether nothing more is to be done now."""
-        return self.status != "rejected"
+        return self.status in ("applied", "accepted")
 
 
-class LmsPort(Protocol):
-    """What a driver can do. Every method raises LmsUnavailableError when the LMS does not answer in time."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """What became of something that was only accepted: applied, or rejected with a code. ``key`` as it was sent."""
+
+    kind: Literal["account", "job", "hierarchy", "completion", "evidence"]
+    key: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the site that would lose or falsify data, found by a check. Stable code, a sentence to act on."""
+
+    code: str
+    sentence: str
+
+
+class Channel(Protocol):
+    """What every part of a driver can do."""
+
+    async def check(self) -> list[Finding]:
+        """Look whether the site lets us work and would keep what we send; an empty list means yes.
+
+        Asked before the first operation, and again after an interruption. Nothing is sent while a finding stands.
+        """
+        ...
+
+    async def news(self) -> list[News]:
+        """Return what has become known, since the last call, of what was only accepted."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Accounts(Channel, Protocol):
+    """Accounts."""
+
+    settling: float
+    """Seconds after which an unknown outcome can be looked up: a call that timed out may still commit."""
 
     async def ensure_account(self, accounts: Sequence[Account]) -> list[Answer]:
         """Create accounts, or bring those that exist to these values."""
@@ -76,18 +198,42 @@ class LmsPort(Protocol):
         """Open suspended accounts again."""
         ...
 
+    async def find_account(self, idnumber: str) -> Candidate | None:
+        """Return the account as the LMS holds it, or None."""
+        ...
+
+    async def candidates(self, sought: Sequence[Sought]) -> list[list[Candidate]]:
+        """Return, for each person, accounts that share something with what is known of them; empty where none does."""
+        ...
+
+    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
+        """Give an account that exists our idnumber."""
+        ...
+
+
+class Jobs(Channel, Protocol):
+    """Job assignments and the hierarchies they stand in. An LMS without them takes neither."""
+
+    async def put_hierarchy(self, items: Sequence[HierarchyItem]) -> list[Answer]:
+        """Create or change organisations and positions, parents first."""
+        ...
+
+    async def put_job_assignment(self, jobs: Sequence[JobAssignment]) -> list[Answer]:
+        """Create or change job assignments."""
+        ...
+
+    async def remove_job_assignment(self, jobs: Sequence[JobAssignment]) -> list[Answer]:
+        """Take job assignments away; one that is not there is applied."""
+        ...
+
+
+class Learning(Channel, Protocol):
+    """What people have learnt."""
+
     async def record_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
         """Record certifications as completed."""
         ...
 
     async def add_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
         """Add to people's evidence banks; the same reference is added once."""
-        ...
-
-    async def find_account(self, idnumber: str) -> Account | None:
-        """Return the account as the LMS holds it, or None."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections."""
         ...

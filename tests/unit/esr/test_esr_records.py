@@ -68,7 +68,7 @@ def test_every_fault_of_a_record_is_told_at_once(tmp_path: Path) -> None:
         "assignment_id": "",
         "effective_start": "20240431",
         "assignment_type": "X",
-        "payroll_name": "x" * 500,  # not kept, so not checked
+        "payroll_period_type": "x" * 500,  # not kept, so not checked
         "fte": "full",
         "last_update": "yesterday",
         "grade": "g" * 81,

@@ -76,7 +76,7 @@ async def test_what_was_applied_can_be_read(client: httpx.AsyncClient) -> None:
         {"operation": "record_completion", "idnumber": idnumber, **certified},
         {"operation": "add_evidence", "idnumber": idnumber, **item},
     )
-    account = {name: value for name, value in ACCOUNT.items() if name != "operation"} | {"suspended": False}
+    account = {name: value for name, value in ACCOUNT.items() if name != "operation"} | {"suspended": False, "id": 1}
     assert (await client.get(f"/api/accounts/{idnumber}")).json() == account
     assert (await client.get("/api/accounts")).json() == {"accounts": [account]}
     held = (await client.get("/api/certifications", params={"idnumber": idnumber})).json()

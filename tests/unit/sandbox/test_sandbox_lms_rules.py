@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from sandbox.lms import CATALOGUE, SandboxLms
-from sandbox.lms_operations import Answer, Operation
+from sandbox.lms_operations import Operation
+from sandbox.lms_values import Answer
 from shared.errors import ConfigurationError
 
 OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
@@ -61,7 +62,7 @@ def dates(rows: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
 
 def test_an_account_is_created_once_and_stays_the_same_when_asked_again(lms: SandboxLms) -> None:
     assert codes(apply(lms, ensure())) == [("applied", "unchanged")]
-    assert lms.accounts() == [{**FERN, "suspended": False}]
+    assert lms.accounts() == [{**FERN, "suspended": False, "id": 1}]
 
 
 def test_ensuring_an_existing_account_updates_it_and_keeps_fields_not_named(lms: SandboxLms) -> None:

@@ -1,17 +1,20 @@
 """What should be in the LMS, and the steps that bring it there."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.outbound.domain import Step, completion_record, idnumber, next_step, reference, wanted_account
+from services.outbound.domain import Step, completion_record, next_step, reference
 from services.outbound.lms.port import Account
-from shared.config import AccountPolicy
+from services.outbound.wanted import idnumber, wanted_account
+from shared.account_settings import AccountPolicy
 from shared.esr import load_profile
 from shared.events import Cause, CertificationCompleted, Person, PersonState
 
+DAY = date(2026, 3, 3)
 POLICY = AccountPolicy()
 ZOE = Person(
     person_id="9000001",
@@ -21,7 +24,7 @@ ZOE = Person(
     last_name="O'Placeholder",
     email="Zoe@Trust.example",
 )
-ACCOUNT = wanted_account("999", ZOE, POLICY)
+ACCOUNT = wanted_account("999", ZOE, POLICY, DAY)
 
 
 def person(state: PersonState = "employee", *, number: str = "2990 0012A", email: str = "Zoe@Trust.example") -> Person:
@@ -36,7 +39,7 @@ def person(state: PersonState = "employee", *, number: str = "2990 0012A", email
 
 
 def wanted(said: Person, policy: AccountPolicy = POLICY) -> Account:
-    return wanted_account("999", said, policy)
+    return wanted_account("999", said, policy, DAY)
 
 
 def test_an_account_is_keyed_by_trust_and_person() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.people import domain
-from services.people.domain import Derived, derive, difference, revised, with_cause
+from services.people import transitions
+from services.people.derived import Derived, with_cause
+from services.people.domain import derive
+from services.people.transitions import difference, revised
 from shared import events
 from shared.events import Cause, Person, PersonState
 from shared.facts import Fact, Version
@@ -81,7 +83,7 @@ def state(*facts: Fact, day: date = TODAY) -> PersonState:
 
 def test_the_table_has_every_pair_of_different_states_and_no_other() -> None:
     states = get_args(PersonState)
-    assert set(domain._TRANSITIONS) == {pair for pair in product(states, repeat=2) if pair[0] != pair[1]}
+    assert set(transitions.TRANSITIONS) == {pair for pair in product(states, repeat=2) if pair[0] != pair[1]}
 
 
 TOLD = {
@@ -105,6 +107,16 @@ TOLD = {
     ("leaver", "out_of_scope"): "EmployeeTerminated",
     ("leaver", "applicant"): "ApplicantOffered",
     ("leaver", "employee"): "EmployeeRehired",
+    ("unknown", "non_staff"): "NonStaffRegistered",
+    ("out_of_scope", "non_staff"): "NonStaffRegistered",
+    ("applicant", "non_staff"): "NonStaffRegistered",
+    ("employee", "non_staff"): "NonStaffRegistered",
+    ("leaver", "non_staff"): "NonStaffRegistered",
+    ("non_staff", "unknown"): "NonStaffEnded",
+    ("non_staff", "out_of_scope"): "NonStaffEnded",
+    ("non_staff", "applicant"): "ApplicantOffered",
+    ("non_staff", "employee"): "EmployeeHired",
+    ("non_staff", "leaver"): "NonStaffEnded",
 }
 
 
@@ -130,6 +142,7 @@ def test_someone_never_seen_before_is_like_someone_unknown(now: PersonState) -> 
         ("applicant", events.ApplicantOffered),
         ("employee", events.EmployeeChanged),
         ("leaver", events.EmployeeTerminated),
+        ("non_staff", events.NonStaffRegistered),
     ],
 )
 def test_changed_details_are_told_of_those_who_have_an_account(now: PersonState, event: object) -> None:
@@ -372,9 +385,10 @@ def people(draw: st.DrawFn) -> list[Fact]:
     """Draw slices of one person: at most one begins on a day, as their keys say."""
     facts: list[Fact] = []
     for start in draw(st.sets(days, max_size=4)):
-        left = draw(st.none() | days)
+        left, hired = draw(st.none() | days), draw(st.none() | days)
         kind = draw(st.sampled_from(["EMP", "EMP_APL", "APL", "EX_EMP", "EX_EMP_APL", "OTHER"]))
-        facts.append(person(kind, start, end=draw(st.none() | days), left=left, last_name=f"N{start:%d}"))
+        said = {"hire_date": hired.isoformat()} if hired else {}
+        facts.append(person(kind, start, end=draw(st.none() | days), left=left, last_name=f"N{start:%d}", **said))
     return facts
 
 

@@ -1,0 +1,126 @@
+"""``esrbridge accounts``: accounts in the LMS, of a one-shot folder or of a running ``outbound`` reached by its URL."""
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from esrbridge.embedded import Bridge
+from esrbridge.options import Now, failing, out
+from esrbridge.targets import Target
+from services.outbound import desk
+from services.outbound.desk import AccountDesk, Verdict
+from shared.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="Show accounts, decide whose account is whose, release suspensions.")
+
+Where = Annotated[str, typer.Argument(metavar="TARGET", help="Folder of a one-shot bridge, or the URL of outbound.")]
+Person = Annotated[str, typer.Argument(help="ESR's person ID.")]
+Trust = Annotated[str, typer.Option("--trust", help="VPD; needed where the bridge serves several trusts.")]
+Why = Annotated[str, typer.Option("--why", help="Why; it is written down with your name.")]
+
+
+@app.command()
+def show(target: Where, person: Person, trust: Trust = "") -> None:
+    """Show how a person's account stands: keys, states and codes."""
+    with failing():
+        read = partial(desk.account, person_id=person)
+        found = asyncio.run(Target("outbound", target, trust).get(f"/accounts/{person}", read))
+        if not found:
+            raise ConfigurationError("no account is kept for this person")
+    out(found)
+
+
+@app.command()
+def matches(
+    target: Where,
+    trust: Trust = "",
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show personal values instead of hiding them.")] = False,
+) -> None:
+    """List the people of whom it is not certain which account is theirs."""
+    with failing():
+        read = partial(desk.open_matches, reveal=reveal)
+        out(asyncio.run(Target("outbound", target, trust).get("/matches", read, reveal=reveal)))
+
+
+@app.command()
+def link(
+    target: Where,
+    person: Person,
+    lms_id: Annotated[str, typer.Argument(help="The candidate's key in the LMS, as matches shows it.")],
+    why: Why,
+    trust: Trust = "",
+    now: Now = None,
+) -> None:
+    """Say that an account is this person's."""
+    _decide(target, person, "link", why, lms_id, trust, now)
+
+
+@app.command()
+def new(target: Where, person: Person, why: Why, trust: Trust = "", now: Now = None) -> None:
+    """Say that none of the accounts is this person's; they get one of their own."""
+    _decide(target, person, "new", why, "", trust, now)
+
+
+@app.command()
+def undo(target: Where, person: Person, why: Why, trust: Trust = "", now: Now = None) -> None:
+    """Take back a link: the account gets its former idnumber, and the question is open again."""
+    _decide(target, person, "undo", why, "", trust, now)
+
+
+@app.command()
+def decisions(
+    target: Where,
+    trust: Trust = "",
+    subject: Annotated[str, typer.Option("--subject", help="A person ID, or suspensions.")] = "",
+) -> None:
+    """List what rules and operators decided, newest first."""
+    with failing():
+        read = partial(desk.decisions, subject=subject)
+        out(asyncio.run(Target("outbound", target, trust).get("/decisions", read, subject=subject)))
+
+
+@app.command()
+def guards(target: Where, trust: Trust = "") -> None:
+    """List the days on which suspensions were held."""
+    with failing():
+        out(asyncio.run(Target("outbound", target, trust).get("/guards", desk.guards)))
+
+
+@app.command()
+def release(
+    target: Where,
+    why: Why,
+    expected: Annotated[int, typer.Option(min=1, help="How many suspensions you saw waiting.")],
+    trust: Trust = "",
+    now: Now = None,
+) -> None:
+    """Let held suspensions go."""
+    where = Target("outbound", target, trust, now)
+
+    async def act(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await AccountDesk(bridge.components["outbound"].work, where.who).release(vpd, expected, why)
+
+    with failing():
+        out(asyncio.run(where.act("/guards/suspensions/release", {"why": why, "expected": expected}, act)))
+
+
+def _decide(
+    target: str,
+    person: str,
+    verdict: Verdict,
+    why: str,
+    lms_id: str,
+    trust: str,
+    now: Any,  # noqa: ANN401
+) -> None:
+    where = Target("outbound", target, trust, now)
+    said = {"decision": verdict, "why": why, "lms_id": lms_id}
+
+    async def act(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        desk_ = AccountDesk(bridge.components["outbound"].work, where.who)
+        return await desk_.decide(vpd, person, verdict, why, lms_id)
+
+    with failing():
+        out(asyncio.run(where.act(f"/matches/{person}/decision", said, act)))

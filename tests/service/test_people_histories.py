@@ -1,0 +1,166 @@
+"""Whatever order, however often, whenever: the accounts are those of the same history lived in order.
+
+``make histories`` drives a million steps of it; here are a few thousand.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.db.engine import make_engine
+from shared.db.migrate import login
+from shared.messaging.message import Message
+from tests.service.histories import FIRST_DAY, File, Stage, finish, live_in_order, write_file
+
+STEPS = int(os.environ.get("ESRBRIDGE_TEST_STEPS", "3000"))
+RULES = int(os.environ.get("RULES", "100"))
+"""Rules in an example; most handle several messages or events, and each of those is a step."""
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@dataclass
+class World:
+    """What all examples share: the loop, the database logins, a place for files, and how many steps were made."""
+
+    runner: asyncio.Runner
+    engines: Mapping[str, AsyncEngine]
+    folder: Path
+    trusts: Iterator[int]
+    steps: int = 0
+
+
+@pytest.fixture
+def world(database: str, passwords: Mapping[str, str], tmp_path: Path) -> Iterator[World]:
+    with asyncio.Runner() as runner:
+        engines = {}
+        for service in ("people", "outbound"):
+            url = make_url(database).set(username=login(service), password=passwords[service])
+            engines[service] = make_engine(url.render_as_string(hide_password=False), name="tests", pool=3)
+        yield World(runner, engines, tmp_path, count(1000))
+        for engine in engines.values():
+            runner.run(engine.dispose())
+
+
+class Histories(RuleBasedStateMachine):
+    """A history, and a trust that hears of it in no order, with repetitions, while days pass."""
+
+    world: ClassVar[World]
+
+    @initialize()
+    def begin(self) -> None:
+        self.files: list[File] = []
+        self.waiting: list[Message] = []
+        self.handled: list[Message] = []
+        self.heard: list[Message] = []
+        self.day = FIRST_DAY
+        self.stage = self.run_(Stage.open(str(next(self.world.trusts)), self.world.engines, self.world.folder))
+
+    def run_(self, work: Any) -> Any:
+        return self.world.runner.run(work)
+
+    @rule(number=seeds)
+    def esr_writes_a_file(self, number: int) -> None:
+        file = write_file(Random(number), len(self.files) + 1, self.day)
+        self.files.append(file)
+        self.waiting += file.messages(self.stage.vpd)
+
+    @rule(number=seeds)
+    def people_handles_some_records(self, number: int) -> None:
+        dice = Random(number)
+        dice.shuffle(self.waiting)
+        some, self.waiting = self.waiting[:20], self.waiting[20:]
+        some += dice.sample(some, dice.randrange(len(some) + 1))
+        self._handle(some)
+
+    @rule(number=seeds)
+    def the_broker_delivers_old_records_again(self, number: int) -> None:
+        dice = Random(number)
+        self._handle(dice.sample(self.handled, min(len(self.handled), dice.randrange(12))))
+
+    @rule(number=seeds)
+    def outbound_hears_some_events(self, number: int) -> None:
+        dice = Random(number)
+        said = self.stage.said
+        dice.shuffle(said)
+        some, said[:] = said[:20], said[20:]
+        some += dice.sample(self.heard, min(len(self.heard), dice.randrange(8)))
+        self.heard += some
+        if some:
+            self.run_(self.stage.outbound.on_events(some))
+        self.world.steps += len(some)
+
+    @rule(number=seeds)
+    def files_are_accounted_for(self, number: int) -> None:
+        waiting = {message.file_no for message in self.waiting}
+        whole = [file.number for file in self.files if file.number not in waiting]
+        dice = Random(number)
+        self.run_(self.stage.complete(dice.sample(whole, dice.randrange(len(whole) + 1))))
+        self.world.steps += 1
+
+    @rule()
+    def outbound_reconciles(self) -> None:
+        self.run_(self.stage.reconcile())
+        self.world.steps += 1
+
+    @rule(days=st.sampled_from([1, 1, 1, 2, 7, 31, 400]))
+    def days_pass(self, days: int) -> None:
+        self.day += timedelta(days=days)
+        self.stage.on(self.day)
+        self.world.steps += 1
+
+    @rule()
+    def the_day_does_what_it_does(self) -> None:
+        self.run_(self.stage.tick())
+        self.world.steps += 1
+
+    def _handle(self, messages: list[Message]) -> None:
+        if messages:
+            self.run_(self.stage.people.on_records(messages))
+        self.handled += messages
+        self.world.steps += len(messages)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stage"):
+            return
+        self._handle(self.waiting)
+        numbers = [file.number for file in self.files]
+        self.run_(finish(self.stage, numbers))
+        calm = self.run_(Stage.open(str(next(self.world.trusts)), self.world.engines, self.world.folder))
+        self.run_(live_in_order(calm, self.files, self.day))
+        ours, theirs = self.stage.accounts(), calm.accounts()
+        self.run_(self.stage.site.close())
+        self.run_(calm.site.close())
+        assert ours == theirs
+
+
+def test_accounts_do_not_depend_on_order_repetition_or_the_moment(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    Histories.world = world
+    rounds = 0
+    while world.steps < STEPS:
+        rounds += 1
+        run_state_machine_as_test(
+            seed(rounds)(Histories),
+            settings=settings(
+                max_examples=5,
+                stateful_step_count=RULES,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    record_property("steps", world.steps)
