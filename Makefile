@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points fuzz million big-file faulty-files clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points fuzz histories million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ format: .venv/.ready ## format the code
 
 fuzz: .venv/.ready ## try every property on 5,000 examples instead of 100 (long)
 	@ESRBRIDGE_TEST_EXAMPLES=5000 $(RUN)/python -m pytest tests/unit -k "esr or lms_csv" -q
+
+histories: .venv/.ready ## live through a million steps of invented histories, in no order (long)
+	@ESRBRIDGE_TEST_STEPS=1000000 $(RUN)/python -m pytest tests/service/test_people_histories.py -q -s
 
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py

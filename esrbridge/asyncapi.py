@@ -22,7 +22,8 @@ def asyncapi() -> dict[str, Any]:
     """Return the document. ``docs/asyncapi.json`` holds it; a test keeps that file equal to this."""
     topology = Topology()
     kinds: list[type[msgspec.Struct]] = [*events.TYPES.values(), Outcomes]
-    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    _, described = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    schemas = msgspec.json.decode(msgspec.json.encode(described))  # as JSON has it: no tuples
     messages = {name: _event(name, kind) for name, kind in sorted(events.TYPES.items())}
     messages["record"] = {
         "title": "A record",

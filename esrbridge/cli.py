@@ -18,6 +18,7 @@ from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
 from esrbridge.demo import run_demo
 from esrbridge.embedded import Bridge
+from esrbridge.event_pages import write as write_events
 from esrbridge.file_formats import as_document
 from esrbridge.once import clock_at, run_once, with_bridge
 from esrbridge.options import Json, Now, failing, out
@@ -161,6 +162,13 @@ def asyncapi_() -> None:
 def file_formats() -> None:
     """Print the description of all ESR files, made from the profiles, as Markdown."""
     typer.echo(as_document(), nl=False)
+
+
+@app.command("events")
+def events_(folder: Annotated[Path, typer.Argument(help="Where to write the pages.")]) -> None:
+    """Write a page for each event, made from the code, as Markdown."""
+    with failing():
+        typer.echo(f"{write_events(folder)} pages")
 
 
 @app.command()

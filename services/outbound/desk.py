@@ -171,6 +171,6 @@ def _mask(value: str) -> str:
 _ACCOUNT: Final = text("""
 SELECT person_id, person->>'state' AS state, seen->>'idnumber' AS idnumber, seen IS NOT NULL AS made,
     CAST(seen->>'suspended' AS boolean) AS suspended, seen->>'account_type' AS account_type, dirty AS waiting, refused,
-    matched, closes_on, jobs_refused, (SELECT array_agg(key) FROM jsonb_object_keys(jobs) AS key) AS jobs, awaits
+    matched, closes_on, jobs_refused, (SELECT array_agg(key) FROM jsonb_object_keys(jobs) AS key) AS jobs
 FROM outbound.accounts WHERE vpd = :vpd AND person_id = :person_id
 """)

@@ -150,7 +150,8 @@ UPDATE outbound.accounts a SET seen = COALESCE(CAST(t.seen AS jsonb), a.seen),
     closed_on = COALESCE(t.closed_on, a.closed_on), matched = COALESCE(t.matched, a.matched),
     not_before = t.not_before, directory_name = COALESCE(t.directory_name, a.directory_name),
     look_on = CASE WHEN a.revision = t.revision AND t.done THEN t.look_on ELSE a.look_on END,
-    jobs_dirty = a.jobs_dirty OR t.seen IS NOT NULL AND (a.seen IS NULL OR t.closed_on IS NOT NULL)
+    jobs_dirty = a.jobs_dirty OR t.seen IS NOT NULL
+        AND a.seen->>'suspended' IS DISTINCT FROM CAST(t.seen AS jsonb)->>'suspended'
 FROM unnest(CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:seen AS text[]), CAST(:refused AS text[]),
     CAST(:done AS boolean[]), CAST(:closed_on AS date[]), CAST(:matched AS text[]),
     CAST(:not_before AS timestamptz[]), CAST(:look_on AS date[]), CAST(:directory_name AS text[]))

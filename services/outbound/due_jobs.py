@@ -1,6 +1,6 @@
 """The SQL of the difference for hierarchies and job assignments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,14 +34,18 @@ class JobsRow:
 
 @dataclass(frozen=True, slots=True)
 class NotedJobs:
-    """What became of a person's jobs. ``awaits``: what has to be in the LMS before they can be complete."""
+    """What became of a person's jobs.
+
+    ``refers_to``: what they name, as ``wake`` knows it. ``moved``: jobs that changed.
+    """
 
     person_id: str
     revision: int
     jobs: dict[str, JobAssignment]
     refused: str = ""
-    awaits: tuple[str, ...] = ()
+    refers_to: tuple[str, ...] = ()
     done: bool = True
+    moved: tuple[JobAssignment, ...] = ()
 
 
 async def items(connection: AsyncConnection, vpd: str, rows: int) -> list[ItemRow]:
@@ -53,7 +57,7 @@ async def items(connection: AsyncConnection, vpd: str, rows: int) -> list[ItemRo
 
 
 async def known_items(connection: AsyncConnection, vpd: str, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return which of these (kind, ESR's key) the LMS holds."""
+    """Return which of these (kind, ESR's key) the LMS holds and ESR still has."""
     values = {"vpd": vpd, "kind": [kind for kind, _ in keys], "key": [key for _, key in keys]}
     return {(row.kind, row.key) for row in await connection.execute(_KNOWN_ITEMS, values)}
 
@@ -76,11 +80,14 @@ async def note_items(
             "refused": [code for _, _, code in ordered],
         },
     )
-    there = [(row, item) for row, item, _ in ordered if item is not None]
-    await wake(connection, vpd, [f"{item.kind}/{item.idnumber}" for _, item in there])
-    organisations = [row.said.key for row, item in there if item.kind == "organisation"]
-    if organisations:
-        await connection.execute(_WAKE_CHILDREN, {"vpd": vpd, "keys": organisations})
+    prefix = len(vpd) + 1
+    await wake(connection, vpd, [f"{row.said.kind}/{vpd}-{row.said.key}" for row, _, _ in ordered])
+    there = [item.idnumber[prefix:] for _, item, _ in ordered if item is not None and item.kind == "organisation"]
+    gone = [row.said.key for row, _, _ in ordered if not row.said.active]
+    if there:
+        await connection.execute(_WAKE_CHILDREN, {"vpd": vpd, "keys": there})
+    if gone:
+        await connection.execute(_WAKE_ORPHANS, {"vpd": vpd, "keys": gone})
 
 
 async def people(connection: AsyncConnection, vpd: str, rows: int) -> list[JobsRow]:
@@ -98,17 +105,36 @@ async def people(connection: AsyncConnection, vpd: str, rows: int) -> list[JobsR
 
 
 async def jobs_of(connection: AsyncConnection, vpd: str, people: Sequence[str]) -> dict[str, list[str]]:
-    """Return the idnumbers of the jobs that the LMS holds of these people, the one that stands for each first."""
+    """Return the idnumbers of the jobs that these people have and the LMS holds, the one that stands for each first.
+
+    Whoever has left manages nobody, though their jobs stay in the LMS.
+    """
     found: dict[str, list[str]] = {}
     for row in await connection.execute(_JOBS_OF, {"vpd": vpd, "person_id": sorted(set(people))}):
         person = msgspec.convert(row.person, Person)
-        first = f"{vpd}-{person.jobs[0].assignment_id}" if person.jobs else ""
-        found[row.person_id] = sorted(row.jobs, key=lambda job: (job != first, job))
+        if person.state == "employee" and not row.closed:
+            wanted = [f"{vpd}-{job.assignment_id}" for job in person.jobs]
+            found[row.person_id] = [job for job in wanted if job in row.jobs]
     return found
 
 
+async def held_by_others(
+    connection: AsyncConnection, vpd: str, jobs: Mapping[str, str]
+) -> list[tuple[str, JobAssignment]]:
+    """Return which of these jobs (whose, by idnumber) the LMS holds for somebody else, with that person's ID."""
+    rows = await connection.execute(_HOLDERS, {"vpd": vpd, "jobs": sorted(jobs)})
+    held = [(row.person_id, msgspec.convert(row.jobs, dict[str, JobAssignment])) for row in rows]
+    return [(person, job) for person, of in held for key, job in of.items() if jobs.get(key, person) != person]
+
+
+async def note_given_up(connection: AsyncConnection, vpd: str, given_up: Sequence[tuple[str, JobAssignment]]) -> None:
+    """Write down that people no longer have jobs in the LMS that are somebody else's now."""
+    for person, job in sorted(given_up, key=lambda one: (one[0], one[1].idnumber)):
+        await connection.execute(_GIVEN_UP, {"vpd": vpd, "person_id": person, "job": job.idnumber})
+
+
 async def note_jobs(connection: AsyncConnection, vpd: str, noted: Sequence[NotedJobs]) -> None:
-    """Write down people's jobs as the LMS accepted them, and wake those whose manager's job is there now."""
+    """Write down people's jobs as the LMS accepted them, and wake those whom they manage if anything moved."""
     ordered = sorted(noted, key=lambda one: one.person_id)
     await connection.execute(
         _NOTE_JOBS,
@@ -118,18 +144,21 @@ async def note_jobs(connection: AsyncConnection, vpd: str, noted: Sequence[Noted
             "revision": [one.revision for one in ordered],
             "jobs": [msgspec.json.encode(one.jobs).decode() for one in ordered],
             "refused": [one.refused for one in ordered],
-            "awaits": [msgspec.json.encode(one.awaits).decode() for one in ordered],
+            "refers_to": [msgspec.json.encode(one.refers_to).decode() for one in ordered],
             "done": [one.done for one in ordered],
         },
     )
-    managers = {f"manager/{job.account}" for one in ordered for job in one.jobs.values()}
-    await wake(connection, vpd, sorted({job for one in ordered for job in one.jobs} | managers))
+    moved = {name for one in ordered for job in one.moved for name in (job.idnumber, f"manager/{job.account}")}
+    await wake(connection, vpd, sorted(moved))
 
 
-async def wake(connection: AsyncConnection, vpd: str, awaited: Sequence[str]) -> None:
-    """Look again at people whose jobs waited for one of these."""
-    if awaited:
-        values: dict[str, Any] = {"vpd": vpd, "awaited": list(awaited)}
+async def wake(connection: AsyncConnection, vpd: str, names: Sequence[str]) -> None:
+    """Look again at people whose jobs name one of these.
+
+    A job is named by its idnumber; ``manager/<account>``, ``organisation/<idnumber>`` and ``position/<idnumber>``.
+    """
+    if names:
+        values: dict[str, Any] = {"vpd": vpd, "names": list(names)}
         await connection.execute(_WAKE, values)
 
 
@@ -140,7 +169,13 @@ _ITEMS: Final = text(
 
 _KNOWN_ITEMS: Final = text(
     "SELECT h.kind, h.key FROM outbound.hierarchy h JOIN unnest(CAST(:kind AS text[]), CAST(:key AS text[])) "
-    "AS t(kind, key) USING (kind, key) WHERE h.vpd = :vpd AND h.seen IS NOT NULL"
+    "AS t(kind, key) USING (kind, key) WHERE h.vpd = :vpd AND h.seen IS NOT NULL "
+    "AND COALESCE(CAST(h.said->>'active' AS boolean), true)"
+)
+
+_WAKE_ORPHANS: Final = text(
+    "UPDATE outbound.hierarchy h SET dirty = true WHERE h.vpd = :vpd AND h.kind = 'organisation' "
+    "AND h.said->>'parent' = ANY(CAST(:keys AS text[])) AND h.seen->>'parent' <> ''"
 )
 
 _NOTE_ITEMS: Final = text(
@@ -164,21 +199,31 @@ _PEOPLE: Final = text(
 )
 
 _JOBS_OF: Final = text(
-    "SELECT a.person_id, a.person, ARRAY(SELECT jsonb_object_keys(a.jobs)) AS jobs FROM outbound.accounts a "
+    "SELECT a.person_id, a.person, COALESCE(CAST(a.seen->>'suspended' AS boolean), true) AS closed, "
+    "ARRAY(SELECT jsonb_object_keys(a.jobs)) AS jobs FROM outbound.accounts a "
     "WHERE a.vpd = :vpd AND a.person_id = ANY(CAST(:person_id AS text[]))"
+)
+
+_HOLDERS: Final = text(
+    "SELECT a.person_id, a.jobs FROM outbound.accounts a WHERE a.vpd = :vpd AND a.jobs ?| CAST(:jobs AS text[])"
+)
+
+_GIVEN_UP: Final = text(
+    "UPDATE outbound.accounts SET jobs = jobs - CAST(:job AS text), jobs_dirty = true "
+    "WHERE vpd = :vpd AND person_id = :person_id"
 )
 
 _NOTE_JOBS: Final = text(
     "UPDATE outbound.accounts a SET jobs = CAST(t.jobs AS jsonb), "
-    "awaits = ARRAY(SELECT jsonb_array_elements_text(CAST(t.awaits AS jsonb))), "
+    "refers_to = ARRAY(SELECT jsonb_array_elements_text(CAST(t.refers_to AS jsonb))), "
     "jobs_refused = CASE WHEN a.revision = t.revision THEN t.refused ELSE a.jobs_refused END, "
     "jobs_dirty = a.jobs_dirty AND NOT (a.revision = t.revision AND t.done) "
     "FROM unnest(CAST(:person_id AS text[]), CAST(:revision AS bigint[]), CAST(:jobs AS text[]), "
-    "CAST(:refused AS text[]), CAST(:awaits AS text[]), CAST(:done AS boolean[])) "
-    "AS t(person_id, revision, jobs, refused, awaits, done) WHERE a.vpd = :vpd AND a.person_id = t.person_id"
+    "CAST(:refused AS text[]), CAST(:refers_to AS text[]), CAST(:done AS boolean[])) "
+    "AS t(person_id, revision, jobs, refused, refers_to, done) WHERE a.vpd = :vpd AND a.person_id = t.person_id"
 )
 
 _WAKE: Final = text(
     "UPDATE outbound.accounts a SET jobs_dirty = true "
-    "WHERE a.vpd = :vpd AND a.awaits <> '{}' AND a.awaits && CAST(:awaited AS text[])"
+    "WHERE a.vpd = :vpd AND a.refers_to <> '{}' AND a.refers_to && CAST(:names AS text[])"
 )

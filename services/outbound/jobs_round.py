@@ -4,7 +4,7 @@ What a job names has to be in the LMS before the job does. A job whose manager, 
 yet is sent without it, and looked at again as soon as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -77,33 +77,40 @@ class JobsRound:
     async def _people(self, rows: Sequence[JobsRow]) -> None:
         wanted = {row.person_id: self._wanted(row) for row in rows}
         there = await self._there([job for jobs in wanted.values() for job in jobs.values()])
-        putting, removing, awaits = [], [], {}
+        putting, removing = [], []
         for row in rows:
-            found = {key: _complete(job, there) for key, job in wanted[row.person_id].items()}
-            awaits[row.person_id] = tuple(sorted({one for _, missing in found.values() for one in missing}))
-            putting += [(row, job) for key, (job, _) in found.items() if row.jobs.get(key) != job]
-            removing += [(row, job) for key, job in row.jobs.items() if key not in found]
+            can = {key: _as_far_as(job, there) for key, job in wanted[row.person_id].items()}
+            putting += [(row, job) for key, job in can.items() if row.jobs.get(key) != job]
+            removing += [(row, job) for key, job in row.jobs.items() if key not in can]
+        if await self._taken_from_others(putting):
+            return
         # One kind of step in a round: what was put is noted before anything is taken away.
         steps = putting or removing
         answers = await self._operate(steps, put=bool(putting))
-        jobs = {row.person_id: dict(row.jobs) for row in rows}
-        refused: dict[str, str] = {}
         later = {row.person_id for row, _ in removing} if putting else set()
-        for (row, job), answer in zip(steps, answers, strict=True):
-            if answer.status == "rejected":
-                refused[row.person_id] = answer.code or "refused"
-            elif answer.status == "unknown":
-                later.add(row.person_id)
-            elif putting:
-                jobs[row.person_id][job.idnumber] = job
-            else:
-                jobs[row.person_id].pop(job.idnumber, None)
-        await self._note([
-            NotedJobs(one.person_id, one.revision, jobs[one.person_id], refused.get(one.person_id, ""),
-                      awaits[one.person_id], done=one.person_id not in later)
-            for one in rows
-        ])  # fmt: skip
+        noted = [
+            _noted(row, [(job, answer) for (of, job), answer in zip(steps, answers, strict=True) if of is row],
+                   put=bool(putting), later=row.person_id in later, wanted=wanted[row.person_id])
+            for row in rows
+        ]  # fmt: skip
+        await self._note(noted)
         _look_later(answers)
+
+    async def _taken_from_others(self, putting: Sequence[tuple[JobsRow, JobAssignment]]) -> bool:
+        """Take jobs away from those who had them before: ESR may correct whose an assignment is."""
+        new = {job.idnumber: row.person_id for row, job in putting if job.idnumber not in row.jobs}
+        if not new:
+            return False
+        async with self._work.engine.connect() as connection:
+            held = await due_jobs.held_by_others(connection, self._trust.vpd, new)
+        if not held:
+            return False
+        answers = await self._jobs.remove_job_assignment([job for _, job in held])
+        given_up = [one for one, answer in zip(held, answers, strict=True) if answer.status != "unknown"]
+        async with self._work.engine.begin() as connection:
+            await due_jobs.note_given_up(connection, self._trust.vpd, given_up)
+        _look_later(answers)
+        return True
 
     async def _operate(self, steps: Sequence[tuple[JobsRow, JobAssignment]], *, put: bool) -> list[Answer]:
         jobs = [job for _, job in steps]
@@ -145,21 +152,53 @@ class _There:
         self.jobs = jobs
 
 
-def _complete(job: JobAssignment, there: _There) -> tuple[JobAssignment, tuple[str, ...]]:
-    """Return the job as it can be sent now, and what it awaits to be whole."""
-    missing = []
+def _as_far_as(job: JobAssignment, there: _There) -> JobAssignment:
+    """Return the job as it can be sent now: without what the LMS does not hold."""
     for kind in ("organisation", "position"):
         key = getattr(job, kind)
         if key and f"{kind}/{key}" not in there.items:
-            missing.append(f"{kind}/{key}")
             job = replace(job, **{kind: ""})
-    if not job.manager:
-        return job, tuple(missing)
     held = there.jobs.get(job.manager, ())
     if not held or (job.manager_job and job.manager_job not in held):
-        missing.append(job.manager_job or f"manager/{job.manager}")
-        return replace(job, manager="", manager_job=""), tuple(missing)
-    return replace(job, manager_job=job.manager_job or held[0]), tuple(missing)
+        return replace(job, manager="", manager_job="")
+    return replace(job, manager_job=job.manager_job or held[0])
+
+
+def _refers_to(jobs: Iterable[JobAssignment]) -> tuple[str, ...]:
+    """What jobs name, in the words of ``due_jobs.wake``: when it moves they are looked at again."""
+    found: set[str] = set()
+    for job in jobs:
+        places = ((kind, getattr(job, kind)) for kind in ("organisation", "position"))
+        found |= {f"{kind}/{key}" for kind, key in places if key}
+        if job.manager:
+            found.add(job.manager_job or f"manager/{job.manager}")
+    return tuple(sorted(found))
+
+
+def _noted(
+    row: JobsRow,
+    answers: Sequence[tuple[JobAssignment, Answer]],
+    *,
+    put: bool,
+    later: bool,
+    wanted: Mapping[str, JobAssignment],
+) -> NotedJobs:
+    jobs, refused, moved = dict(row.jobs), "", []
+    for job, answer in answers:
+        if answer.status == "rejected":
+            refused = answer.code or "refused"
+        elif answer.status == "unknown":
+            later = True
+        else:
+            moved.append(job)
+            jobs[job.idnumber] = job
+            if not put:
+                del jobs[job.idnumber]
+    gone = row.closed or row.person.state in _GONE
+    refers_to = () if gone else _refers_to(wanted.values())
+    if gone:  # whom they managed has to be looked at, whether or not a last day had to be written
+        moved = list(row.jobs.values())
+    return NotedJobs(row.person_id, row.revision, jobs, refused, refers_to, done=not later, moved=tuple(moved))
 
 
 def _parents_first(rows: Sequence[tuple[ItemRow, HierarchyItem]]) -> list[tuple[ItemRow, HierarchyItem]]:

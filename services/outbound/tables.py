@@ -58,12 +58,13 @@ ACCOUNTS: Final = Table(
     Column("jobs", JSONB, nullable=False, server_default="{}", comment="job assignments as the LMS accepted them"),
     Column("jobs_refused", Text, nullable=False, server_default=""),
     Column("jobs_dirty", Boolean, nullable=False, server_default=false()),
-    Column("awaits", ARRAY(Text), nullable=False, server_default="{}", comment="managers' jobs not in the LMS yet"),
+    Column("refers_to", ARRAY(Text), nullable=False, server_default="{}", comment="what the jobs name"),
     Index("accounts_dirty", "vpd", postgresql_where=text("dirty")),
     Index("accounts_look_on", "look_on", postgresql_where=text("look_on IS NOT NULL")),
     Index("accounts_jobs_dirty", "vpd", postgresql_where=text("jobs_dirty")),
-    Index("accounts_awaits", "awaits", postgresql_using="gin", postgresql_where=text("awaits <> '{}'")),
+    Index("accounts_refers_to", "refers_to", postgresql_using="gin", postgresql_where=text("refers_to <> '{}'")),
     Index("accounts_closed_on", "vpd", "closed_on"),
+    Index("accounts_jobs", "jobs", postgresql_using="gin"),
 )
 
 DELIVERIES: Final = Table(

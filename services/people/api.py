@@ -8,10 +8,11 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from services.people import store, views
-from services.people.desk import Decision, DecisionError, Desk
+from services.people.desk import Decision, Desk
 from services.people.schema import SCHEMA
 from shared.db.engine import Reader
 from shared.db.facts import FactStore
+from shared.errors import DecisionError
 
 Vpd = Annotated[str, Path(pattern=r"^[0-9]{3,4}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]

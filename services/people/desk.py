@@ -7,7 +7,7 @@ from services.people.deriver import FIRST, NO_CAUSE, Deriver
 from services.people.store import PersonKey
 from shared.db.facts import FactStore
 from shared.db.unit import Unit, Work
-from shared.errors import BridgeError
+from shared.errors import DecisionError
 from shared.people_settings import PeopleSettings
 
 Decision = Literal["same", "different", "undo"]
@@ -16,12 +16,6 @@ _STATES: Final[dict[Decision, pairs.State]] = {"same": "same", "different": "dif
 
 STEP: Final = 1_000
 """People whose facts are in memory at once while an effect is worked out."""
-
-
-class DecisionError(BridgeError):
-    """What was asked for is not possible as things stand."""
-
-    code = "DECISION_NOT_POSSIBLE"
 
 
 class Desk:

@@ -219,7 +219,12 @@ class Stage:
             await self.outbound.on_events(said)
 
     def accounts(self) -> dict[str, Any]:
-        """Return the open accounts with their jobs. One that was never made is as good as a closed one."""
+        """Return the open accounts with their jobs.
+
+        An account that was never made is as good as a closed one, and a leaver's job that was never there as good as
+        one that stayed and shows the last day.
+        """
+        today = self.clock.today().isoformat()
         return {
             account["idnumber"].removeprefix(f"{self.vpd}-"): {
                 "details": [account[name] for name in ("firstname", "lastname", "account_type")],
@@ -229,6 +234,7 @@ class Stage:
                 "jobs": sorted(
                     tuple(str(value).replace(f"{self.vpd}-", "") for value in job.values())
                     for job in self.lms.jobs(account["idnumber"])
+                    if not job["ends"] or job["ends"] >= today
                 ),
             }
             for account in self.lms.accounts()

@@ -365,6 +365,16 @@ async def test_what_a_job_names_may_come_in_any_order(bench: Open) -> None:
         assert outbound.of(events.DeliveryFailed) == []
 
 
+async def test_what_esr_has_no_more_stays_in_the_lms_and_nobody_is_placed_there(bench: Open) -> None:
+    async with bench(accounts=FOLLOW) as outbound:
+        await outbound.hear(organisation("O0"), organisation("O1", parent="O0"), position("P1"))
+        await outbound.night(somebody(jobs=(job("41"),)))
+        await outbound.hear(organisation("O1", revision=2, active=False), organisation("O0", revision=2, active=False))
+        await outbound.settle()
+        assert [(one["organisation"], one["position"]) for one in outbound.lms.jobs()] == [("", "999-P1")]
+        assert len(outbound.lms.hierarchy()) == 3
+
+
 async def test_two_who_manage_each_other_both_get_their_manager(bench: Open) -> None:
     async with bench(accounts=FOLLOW) as outbound:
         await outbound.night(
@@ -388,6 +398,34 @@ async def test_a_leavers_jobs_stay_and_show_the_last_day(bench: Open) -> None:
         assert [(one["idnumber"], one["end"]) for one in map(_as_said, outbound.lms.jobs())] == [
             ("999-41", "2026-03-02")
         ]
+
+
+async def test_an_assignment_that_is_corrected_to_be_somebody_elses_moves_with_them(bench: Open) -> None:
+    async with bench(accounts=FOLLOW) as outbound:
+        await outbound.night(somebody("9000001", jobs=(job("41"),)))
+        await outbound.night(
+            somebody("9000001", "leaver", revision=2, termination_date="2026-03-02"),
+            somebody("9000002", jobs=(job("41"),)),
+        )
+        assert [(one["idnumber"], one["account"]) for one in outbound.lms.jobs()] == [("999-41", "999-9000002")]
+
+
+async def test_a_manager_who_leaves_manages_nobody_any_more(bench: Open) -> None:
+    async with bench(accounts=FOLLOW) as outbound:
+        await outbound.night(
+            somebody("9000001", jobs=(job("41", manager="9000002"),)), somebody("9000002", jobs=(job("42"),))
+        )
+        assert outbound.lms.jobs()[0]["manager_job"] == "999-42"
+        await outbound.night(somebody("9000002", "leaver", revision=2, termination_date="2026-03-02"))
+        assert outbound.lms.jobs()[0]["manager_job"] == ""
+
+
+async def test_whoever_comes_back_has_the_jobs_they_come_back_to(bench: Open) -> None:
+    async with bench(accounts=FOLLOW) as outbound:
+        await outbound.night(somebody(jobs=(job("41"),)))
+        await outbound.night(somebody(state="leaver", revision=2, termination_date="2026-03-02"))
+        await outbound.night(somebody(revision=3, jobs=(job("43"),)))
+        assert [one["idnumber"] for one in outbound.lms.jobs()] == ["999-43"]
 
 
 def _as_said(row: dict[str, Any]) -> dict[str, Any]:

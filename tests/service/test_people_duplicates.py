@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from services.people import pairs
-from services.people.desk import DecisionError
+from shared.errors import DecisionError
 from shared.events import DuplicatePersonSuspected, PersonEvent
 from tests.service.people_rig import VPD, Rig, Said, application, assignment, gone, listed, person, rigged
 

@@ -25,8 +25,11 @@ from shared.db.migrate import login
 from shared.messaging.message import Message
 from tests.service.histories import FIRST_DAY, File, Stage, finish, live_in_order, write_file
 
-STEPS = int(os.environ.get("ESRBRIDGE_TEST_STEPS", "3000"))
-RULES = int(os.environ.get("RULES", "100"))
+STEPS = int(os.environ.get("ESRBRIDGE_TEST_STEPS", "2000"))
+SEED = int(os.environ.get("ESRBRIDGE_TEST_SEED", "0"))
+PROGRESS = 10_000
+"""Steps after which a long run says how far it is."""
+RULES = 100
 """Rules in an example; most handle several messages or events, and each of those is a step."""
 
 seeds = st.integers(0, 2**32 - 1)
@@ -151,9 +154,12 @@ def test_accounts_do_not_depend_on_order_repetition_or_the_moment(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
     Histories.world = world
-    rounds = 0
+    rounds, told = SEED, 0
     while world.steps < STEPS:
         rounds += 1
+        if world.steps - told >= PROGRESS:
+            told = world.steps
+            print(f"{told} steps, seed {rounds}", flush=True)  # noqa: T201
         run_state_machine_as_test(
             seed(rounds)(Histories),
             settings=settings(

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from services.people.deriver import NO_CAUSE
-from services.people.desk import DecisionError
 from services.people.reading import deletion_of, fact_of
 from shared import records
 from shared.db.facts import FactStore
+from shared.errors import DecisionError
 from tests.service.people_rig import VPD, Rig, Said, application, assignment, listed, person, position, rigged
 
 BANK: Mapping[str, Any] = {"people": {"exclude": {"payrolls": ["Bank"]}}}

@@ -36,7 +36,11 @@ ACCOUNTS: tuple[sa.Column[Any], ...] = (
     sa.Column("jobs_refused", sa.Text(), nullable=False, server_default=""),
     sa.Column("jobs_dirty", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.Column(
-        "awaits", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="managers' jobs not in the LMS yet"
+        "refers_to",
+        ARRAY(sa.Text()),
+        nullable=False,
+        server_default="{}",
+        comment="what the jobs name",
     ),
 )
 
@@ -49,14 +53,15 @@ def upgrade() -> None:
     )
     op.create_index("accounts_jobs_dirty", "accounts", ["vpd"], schema=SCHEMA, postgresql_where=sa.text("jobs_dirty"))
     op.create_index(
-        "accounts_awaits",
+        "accounts_refers_to",
         "accounts",
-        ["awaits"],
+        ["refers_to"],
         schema=SCHEMA,
         postgresql_using="gin",
-        postgresql_where=sa.text("awaits <> '{}'"),
+        postgresql_where=sa.text("refers_to <> '{}'"),
     )
     op.create_index("accounts_closed_on", "accounts", ["vpd", "closed_on"], schema=SCHEMA)
+    op.create_index("accounts_jobs", "accounts", ["jobs"], schema=SCHEMA, postgresql_using="gin")
     # Accounts were only ever made by us until now.
     op.execute("UPDATE outbound.accounts SET matched = 'new' WHERE seen IS NOT NULL")
     op.create_table(
