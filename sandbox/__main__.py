@@ -1,4 +1,4 @@
-"""The sandbox at the command line: ``python -m sandbox lms|learn|esr ...``."""
+"""The sandbox at the command line: ``python -m sandbox lms|learn|esr|moodle|totara|hr-import ...``."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from sandbox import products
 from sandbox.esr import SandboxEsr
 from sandbox.esr_watch import watch
 from sandbox.lms import SandboxLms
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--share", type=float, default=0.02, help="share of active accounts, 0 to 1")
     learn.add_argument("--now", type=datetime.fromisoformat, required=True, help="time of the export")
     _add_esr(commands)
+    products.add_commands(commands)
     return parser
 
 
