@@ -126,11 +126,11 @@ class AccountsRound:
         self, members: Sequence[Taken], answers: Sequence[Answer], names: dict[str, str], day: date
     ) -> None:
         strangers = [
-            (row, answer)
+            (row, step.account, answer)
             for (row, step), answer in zip(members, answers, strict=True)
             if step.operation == "ensure_account" and answer.status == "rejected" and answer.code in TAKEN
         ]
-        asked = await self._linking.ask(strangers, names) if strangers else set()
+        asked = await self._linking.ask(strangers) if strangers else set()
         async with self._work.unit() as unit:
             noted = []
             for (row, step), answer in zip(members, answers, strict=True):

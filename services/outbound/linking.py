@@ -7,7 +7,7 @@ from services.outbound import matches
 from services.outbound.due import AccountRow, Noted, note_accounts
 from services.outbound.lms.port import Account, Accounts, Answer, Candidate, Sought
 from services.outbound.matches import Decision, Found, Held
-from services.outbound.matching import Match, Reason, decide
+from services.outbound.matching import Match, Reason, decide, taken_by
 from services.outbound.wanted import idnumber
 from shared import events
 from shared.config import TrustConfig
@@ -56,14 +56,18 @@ class Linking:
             tuple((row, on_record[row.person_id]) for row in linked if row.person_id in on_record),
         )
 
-    async def ask(self, refused: Sequence[tuple[AccountRow, Answer]], names: Mapping[str, str]) -> set[str]:
+    async def ask(self, refused: Sequence[tuple[AccountRow, Account, Answer]]) -> set[str]:
         """Put before an operator those whose user name or address another account has; return whom."""
-        found = await self._accounts.candidates([self._sought(row, names) for row, _ in refused])
-        asked = [
-            Found(row.person_id, row.revision, Match("ask", TAKEN[answer.code]), candidates)
-            for (row, answer), candidates in zip(refused, found, strict=True)
-            if candidates
+        sought = [
+            replace(self._sought(row, {}), username=wanted.username, email=wanted.email) for row, wanted, _ in refused
         ]
+        found = await self._accounts.candidates(sought)
+        asked = []
+        for (row, _, answer), about, several in zip(refused, sought, found, strict=True):
+            match = taken_by(about, TAKEN[answer.code], several)
+            if several:
+                among = [one for one in several if one.lms_id in match.among]
+                asked.append(Found(row.person_id, row.revision, match, among))
         await self._note(asked)
         return {one.person_id for one in asked}
 
@@ -117,9 +121,11 @@ class Linking:
             excluded = on_record[row.person_id].excluded if row.person_id in on_record else ()
             free = [one for one in several if one.lms_id not in excluded]
             match = decide(about, row.person.first_name, free, self._trust.accounts.link)
+            # Of the others nothing is kept: they are somebody else's.
+            free = [one for one in free if one.lms_id == match.lms_id or one.lms_id in match.among]
             owner = taken.get(match.lms_id, row.person_id) if match.verdict == "link" else row.person_id
             if owner != row.person_id:
-                match = Match("ask", "belongs-to-another")
+                match = Match("ask", "belongs-to-another", among=(match.lms_id,))
             elif match.verdict == "link":
                 taken[match.lms_id] = row.person_id
             found.append(Found(row.person_id, row.revision, match, free))
@@ -166,7 +172,7 @@ class Linking:
             idnumber=idnumber(self._trust.vpd, row.person_id),
             username=names.get(row.person_id, ""),
             email=person.email,
-            first_name=person.first_name if by == "ni_number" else "",
+            first_name=person.first_name,
             last_name=person.last_name,
             employee_number=person.employee_number if by == "employee_number" else "",
             ni_number=person.ni_number if by == "ni_number" else "",

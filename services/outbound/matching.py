@@ -35,11 +35,12 @@ _OURS: Final = re.compile(r"[0-9]{3,4}-\S+")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """new: no account is the person's. link: ``lms_id`` is. ask: an operator has to say."""
+    """new: no account is the person's. link: ``lms_id`` is. ask: an operator says which ``among`` these, or none."""
 
     verdict: Literal["new", "link", "ask"]
     reason: Reason
     lms_id: str = ""
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,13 @@ def plain_number(number: str) -> str:
 def _by_ni_number(sought: Sought, first_name: str, candidates: Sequence[Candidate], settings: LinkSettings) -> Match:
     agreed = [(one, _compare(sought, first_name, one, settings)) for one in candidates]
     whole = [one for one, how in agreed if how.ni_number and how.birth_date and how.last_name]
-    doubtful = [reason for one, how in agreed if one not in whole and (reason := _doubt(how)) is not None]
+    doubtful = [(one, reason) for one, how in agreed if one not in whole and (reason := _doubt(how)) is not None]
     if len(whole) == 1 and not doubtful:
         return Match("link", "all-agree", whole[0].lms_id)
-    if len(whole) + len(doubtful) > 1:
-        return Match("ask", "several-candidates")
-    return Match("ask", doubtful[0]) if doubtful else Match("new", "no-candidate")
+    among = tuple(one.lms_id for one in (*whole, *(one for one, _ in doubtful)))
+    if len(among) > 1:
+        return Match("ask", "several-candidates", among=among)
+    return Match("ask", doubtful[0][1], among=among) if doubtful else Match("new", "no-candidate")
 
 
 def _compare(sought: Sought, first_name: str, one: Candidate, settings: LinkSettings) -> _Agreement:
@@ -132,9 +134,21 @@ def _same_key(sought: Sought, one: Candidate, settings: LinkSettings) -> bool:
 
 
 def _by_one_key(sought: Sought, candidates: Sequence[Candidate]) -> Match:
+    among = tuple(one.lms_id for one in candidates)
     if len(candidates) > 1:
-        return Match("ask", "several-candidates")
+        return Match("ask", "several-candidates", among=among)
     if not candidates:
         return Match("new", "no-candidate")
     same = plain(sought.last_name) == plain(candidates[0].last_name) != ""
-    return Match("link", "all-agree", candidates[0].lms_id) if same else Match("ask", "name-differs")
+    return Match("link", "all-agree", candidates[0].lms_id) if same else Match("ask", "name-differs", among=among)
+
+
+def taken_by(sought: Sought, reason: Reason, candidates: Sequence[Candidate]) -> Match:
+    """Say whose account has the user name or the address that was refused to the person."""
+    among = tuple(
+        one.lms_id
+        for one in candidates
+        if (sought.username.casefold() == one.username.casefold() != "" and reason == "username-taken")
+        or (sought.email.casefold() == one.email.casefold() != "" and reason == "email-taken")
+    )
+    return Match("ask", reason, among=among or tuple(one.lms_id for one in candidates))

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Final
 
 import httpx
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sandbox.lms import SandboxLms
@@ -166,6 +167,7 @@ class Stage:
     lms: SandboxLms
     site: Site
     clock: FixedClock
+    work: Work
     said: list[Message] = field(default_factory=list)
 
     @classmethod
@@ -187,7 +189,7 @@ class Stage:
         work = Work("outbound", engines["outbound"], quiet, clock)
         people = PeopleHandlers(Work("people", engines["people"], broker, clock), BridgeConfig(trusts=(trust,)))
         outbound = OutboundHandlers(work, {vpd: trust.accounts})
-        return cls(vpd, people, outbound, Reconciler(work, [trust], {vpd: site}), lms, site, clock, said)
+        return cls(vpd, people, outbound, Reconciler(work, [trust], {vpd: site}), lms, site, clock, work, said)
 
     def on(self, day: date) -> None:
         """Let it be six o'clock of a business day."""
@@ -218,13 +220,15 @@ class Stage:
         if said:
             await self.outbound.on_events(said)
 
-    def accounts(self) -> dict[str, Any]:
-        """Return the open accounts with their jobs.
+    async def accounts(self) -> dict[str, Any]:
+        """Return the open accounts, with the jobs of employees.
 
         An account that was never made is as good as a closed one, and a leaver's job that was never there as good as
-        one that stayed and shows the last day.
+        one that stayed for the record.
         """
-        today = self.clock.today().isoformat()
+        async with self.work.engine.connect() as connection:
+            query = "SELECT person_id FROM outbound.accounts WHERE vpd = :vpd AND person->>'state' = 'employee'"
+            employed = set(await connection.scalars(text(query), {"vpd": self.vpd}))
         return {
             account["idnumber"].removeprefix(f"{self.vpd}-"): {
                 "details": [account[name] for name in ("firstname", "lastname", "account_type")],
@@ -234,7 +238,7 @@ class Stage:
                 "jobs": sorted(
                     tuple(str(value).replace(f"{self.vpd}-", "") for value in job.values())
                     for job in self.lms.jobs(account["idnumber"])
-                    if not job["ends"] or job["ends"] >= today
+                    if account["idnumber"].removeprefix(f"{self.vpd}-") in employed
                 ),
             }
             for account in self.lms.accounts()

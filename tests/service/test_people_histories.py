@@ -144,7 +144,7 @@ class Histories(RuleBasedStateMachine):
         self.run_(finish(self.stage, numbers))
         calm = self.run_(Stage.open(str(next(self.world.trusts)), self.world.engines, self.world.folder))
         self.run_(live_in_order(calm, self.files, self.day))
-        ours, theirs = self.stage.accounts(), calm.accounts()
+        ours, theirs = self.run_(self.stage.accounts()), self.run_(calm.accounts())
         self.run_(self.stage.site.close())
         self.run_(calm.site.close())
         assert ours == theirs

@@ -32,7 +32,9 @@ async def candidates(search: MoodleSearch, sought: Sequence[Sought]) -> list[lis
     for one in sought:
         rows = [*by_idnumber.get(one.idnumber, ()), *by_idnumber.get(one.employee_number, ())]
         rows += [by_username[name] for name in (one.username, _login(one)) if name in by_username]
-        rows += [*await search.by_email(one.email), *await search.by_last_name(one.last_name)]
+        # Profile fields cannot be searched; whoever changed one name mostly kept the other.
+        named = [*await search.by_name("lastname", one.last_name), *await search.by_name("firstname", one.first_name)]
+        rows += [*await search.by_email(one.email), *named]
         different = {row.id: row for row in rows if row.id != own and row.username not in PROTECTED}
         answers.append([candidate(different[key]) for key in sorted(different)])
     return answers

@@ -136,7 +136,7 @@ async def _searchable(search: MoodleSearch, row: Row) -> list[Finding]:
     ways = {
         "username": [*(await search.by_usernames([row.username])).values()],
         "email": await search.by_email(row.email),
-        "lastname": await search.by_last_name(row.core["lastname"]),
+        "lastname": await search.by_name("lastname", row.core["lastname"]),
     }
     blind = sorted(name for name, rows in ways.items() if row.id not in {one.id for one in rows})
     if not blind:

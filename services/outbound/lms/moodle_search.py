@@ -1,7 +1,7 @@
 """Looking accounts up. Without rights to see, Moodle says that nobody is there, so somebody known is looked up too."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from services.outbound.lms.moodle_call import MoodleCall
@@ -76,10 +76,10 @@ class MoodleSearch:
         rows = await self._like("email", email)
         return [row for row in rows if row.email.casefold() == email.casefold()]
 
-    async def by_last_name(self, last_name: str) -> list[Row]:
-        """Return accounts with this last name in any letter case."""
-        rows = await self._like("lastname", last_name)
-        return [row for row in rows if row.core.get("lastname", "").casefold() == last_name.casefold()]
+    async def by_name(self, key: Literal["firstname", "lastname"], name: str) -> list[Row]:
+        """Return accounts with this first or last name in any letter case."""
+        rows = await self._like(key, name)
+        return [row for row in rows if row.core.get(key, "").casefold() == name.casefold()]
 
     async def _like(self, key: str, text: str) -> list[Row]:
         if not text or not readable(text):

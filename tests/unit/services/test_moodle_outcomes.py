@@ -365,7 +365,7 @@ async def test_who_is_found_by_a_database_that_minds_no_accents_is_compared_agai
     call = MoodleCall("https://moodle.example", lambda: TOKEN, timeout=1, variables=50, transport=transport)
     search = MoodleSearch(call, KNOWN, ZoneInfo("Europe/London"))
     assert [row.id for row in await search.by_email("zoe@t.example")] == [1]
-    assert [row.id for row in await search.by_last_name("Zoe")] == [1]
+    assert [row.id for row in await search.by_name("lastname", "Zoe")] == [1]
     await call.close()
 
 
@@ -374,7 +374,7 @@ async def test_a_search_that_was_not_done_as_asked_finds_nobody_for_sure() -> No
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
     call = MoodleCall("https://moodle.example", lambda: TOKEN, timeout=1, variables=50, transport=transport)
     with pytest.raises(LmsMisconfiguredError, match="lastname"):
-        await MoodleSearch(call, KNOWN, ZoneInfo("Europe/London")).by_last_name("Zoe")
+        await MoodleSearch(call, KNOWN, ZoneInfo("Europe/London")).by_name("lastname", "Zoe")
     await call.close()
 
 
