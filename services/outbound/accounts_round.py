@@ -87,7 +87,7 @@ class AccountsRound:
             name = names.get(row.person_id, "")
             wanted = wanted_account(self._trust.vpd, row.person, policy, day, name)
             step = next_step(wanted, row.seen, reactivates=policy.reactivate_on_rehire)
-            if step is None:
+            if step is None or (step.operation == "ensure_account" and row.matched == "asked"):
                 settled.append(Noted(row.person_id, row.revision, look_on=self._look_on(row, name, day)))
             else:
                 steps.append((row, step))

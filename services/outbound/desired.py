@@ -155,6 +155,8 @@ ON CONFLICT (vpd, person_id) DO UPDATE SET revision = excluded.revision, file_no
     stream = excluded.stream, person = excluded.person, closes_on = excluded.closes_on, look_on = excluded.look_on,
     dirty = true, jobs_dirty = true, refused = '', jobs_refused = '',
     released = held.released AND excluded.closes_on IS NOT NULL,
+    directory_name = CASE WHEN held.person->>'employee_number' IS DISTINCT FROM excluded.person->>'employee_number'
+        THEN '' ELSE held.directory_name END,
     matched = CASE WHEN held.matched = 'asked' THEN '' ELSE held.matched END
 WHERE held.revision < excluded.revision
 """)

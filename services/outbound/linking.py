@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 
 from services.outbound import matches
 from services.outbound.due import AccountRow, Noted, note_accounts
@@ -15,6 +16,9 @@ from shared.db.unit import Unit, Work
 
 _GONE = frozenset({"unknown-account"})
 """Refusals that say the account has its former idnumber already: the last attempt was cut short."""
+
+RETURN_AGAIN = 60.0
+"""Seconds after which an account that could not be given back is tried again."""
 
 NO_CAUSE = events.Cause("", "", 0)
 
@@ -37,6 +41,7 @@ class Linking:
         self._work = work
         self._trust = trust
         self._accounts = accounts
+        self._not_before = 0.0
 
     async def sort(self, rows: Sequence[AccountRow], names: Mapping[str, str]) -> Sorted:
         """Match those not looked at yet, put it on record, and say what is to be done for whom.
@@ -82,11 +87,14 @@ class Linking:
 
     async def give_back(self) -> int:
         """Return accounts whose link an operator has undone; return how many."""
+        if monotonic() < self._not_before:
+            return 0
         async with self._work.engine.connect() as connection:
             returning = await matches.by_state(connection, self._trust.vpd, "returning", self._trust.lms.rows)
         done = 0
         for held in returning:
             if not await self._restore(held):
+                self._not_before = monotonic() + RETURN_AGAIN
                 continue
             asked = replace(held, state="asked", lms_id="", excluded=(*held.excluded, held.lms_id))
             async with self._work.unit() as unit:

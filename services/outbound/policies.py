@@ -65,7 +65,8 @@ def _day(person: dict[str, object], policy: AccountPolicy) -> object:
 
 _AGAIN: Final = text(
     "UPDATE outbound.accounts a SET closes_on = t.closes_on, look_on = t.closes_on, dirty = true, jobs_dirty = true, "
-    "refused = '', released = a.released AND t.closes_on IS NOT NULL "
+    "refused = '', released = a.released AND t.closes_on IS NOT NULL, directory_name = '', "
+    "matched = CASE WHEN a.matched = 'asked' THEN '' ELSE a.matched END "
     "FROM unnest(CAST(:person_id AS text[]), CAST(:closes_on AS date[])) AS t(person_id, closes_on) "
     "WHERE a.vpd = :vpd AND a.person_id = t.person_id"
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.lms import SandboxLms
-from sandbox.lms_operations import EnsureAccount, Suspend
+from sandbox.lms_operations import Adopt, EnsureAccount, Suspend
 from services.outbound import desk
 from services.outbound.directory import Directory
 from shared import events
@@ -145,6 +145,39 @@ async def test_a_link_that_is_undone_gives_the_account_back_and_asks_again(bench
         assert {item["idnumber"] for item in outbound.lms.evidence()} == {"old-17", "999-9000001"}
 
 
+async def test_an_account_that_cannot_be_given_back_yet_is_tried_again_later(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("services.outbound.linking.monotonic", lambda: now)
+    async with bench() as outbound:
+        already(outbound.lms)
+        await outbound.night(FERN)
+        await outbound.desk.decide(VPD, "9000001", "undo", "it was her twin")
+        already(outbound.lms, "old-17", username="somebody.else", email="other@lms.example", last="Mockford")
+        assert await outbound.settle() == 0
+        assert keys(outbound) == {"999-9000001", "old-17"}
+        other = next(one["id"] for one in outbound.lms.accounts() if one["idnumber"] == "old-17")
+        outbound.lms.apply([Adopt(operation="adopt", account=other, idnumber="elsewhere")])
+        assert await outbound.settle() == 0
+        now += 60
+        await outbound.settle()
+        assert keys(outbound) == {"elsewhere", "old-17"}
+
+
+async def test_a_changed_rule_asks_anew_about_those_who_were_asked_about(
+    database: str, passwords: Mapping[str, str], tmp_path: Path
+) -> None:
+    async with outbound_bench(database, passwords, tmp_path, accounts=BY_NI) as outbound:
+        already(outbound.lms, last="Mockford")
+        await outbound.night(FERN)
+        assert len(await waiting(outbound)) == 1
+    async with outbound_bench(database, passwords, tmp_path, accounts={"suspend_after_days": 7} | BY_NI) as outbound:
+        await outbound.settle()
+        assert len(await waiting(outbound)) == 1
+        assert await outbound.settle() == 0
+
+
 async def test_every_decision_is_kept_with_who_and_why(bench: Open) -> None:
     async with bench() as outbound:
         already(outbound.lms)
@@ -231,6 +264,14 @@ async def test_user_names_come_from_the_directory_and_are_asked_for_once(bench: 
         await outbound.night(somebody(revision=2, last_name="Other"))
         assert outbound.account()["username"] == "fplaceholder"
         assert names.asked == 1
+
+
+async def test_another_employee_number_is_looked_up_anew(bench: Open) -> None:
+    names = Names({"29000001": "fplaceholder", "3": "fern.p"})
+    async with bench(accounts=LOOKED_UP, directory=names) as outbound:
+        await outbound.night(FERN)
+        await outbound.night(somebody(revision=2, employee_number="3"))
+        assert outbound.account()["username"] == "fern.p"
 
 
 async def test_who_is_not_in_the_directory_yet_is_looked_up_again_the_next_day(bench: Open) -> None:
