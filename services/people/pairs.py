@@ -17,6 +17,13 @@ State = Literal["open", "gone", "same", "different"]
 PairKey = tuple[str, str, str]
 """(trust, lower person ID, higher person ID)."""
 
+MOST_ALIKE: Final = 20
+"""A birth date and name (or an NI number) that more records share is a placeholder: it tells nobody apart, and to
+compare each with each would be work without end."""
+
+FACTS_LOOKED_AT: Final = 100
+"""Date slices looked at to find so many records."""
+
 _A_TO_Z: Final = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 
@@ -115,27 +122,32 @@ def _coarse(name: str) -> str:
     return "".join(sign for sign in name if sign in _A_TO_Z)
 
 
-_LOOKALIKES: Final = text("""
-WITH said AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:ni_number AS text[]),
-        CAST(:birth AS text[]), CAST(:name AS text[])) AS t(vpd, person_id, ni_number, birth, name)
-)
-SELECT s.vpd, s.person_id, f.owner AS other FROM said s JOIN people.facts f ON f.vpd = s.vpd
-    AND f.data ->> 'ni_number' = s.ni_number
-WHERE s.ni_number <> '' AND f.owner <> s.person_id
-UNION
-SELECT s.vpd, s.person_id, f.owner FROM said s JOIN people.facts f ON f.vpd = s.vpd
-    AND f.data ->> 'date_of_birth' = s.birth
-    AND regexp_replace(lower((f.data ->> 'last_name') COLLATE "C"), '[^a-z]', '', 'g') = s.name
-WHERE s.birth <> '' AND s.name <> ''
-    AND f.owner <> s.person_id
-UNION
-SELECT s.vpd, s.person_id, f.owner FROM said s JOIN people.facts f ON f.vpd = s.vpd
-    AND f.data ->> 'date_of_birth' = s.birth
-    AND regexp_replace(lower((f.data ->> 'previous_last_name') COLLATE "C"), '[^a-z]', '', 'g') = s.name
-WHERE s.birth <> ''
-    AND s.name <> '' AND f.owner <> s.person_id
-""")
+def _alike(condition: str, given: str) -> str:
+    """SQL of the people who share something with each of those said, unless so many do that it tells nobody apart."""
+    return f"""
+    SELECT s.vpd, s.person_id, o.owner AS other FROM said s
+    CROSS JOIN LATERAL (
+        SELECT array_agg(DISTINCT f.owner) AS owners, count(*) AS facts FROM (
+            SELECT f.owner FROM people.facts f WHERE f.vpd = s.vpd AND {condition} LIMIT {FACTS_LOOKED_AT}
+        ) f
+    ) g CROSS JOIN LATERAL unnest(g.owners) AS o(owner)
+    WHERE {given} AND g.facts < {FACTS_LOOKED_AT} AND cardinality(g.owners) <= {MOST_ALIKE} AND o.owner <> s.person_id
+    """
+
+
+_NAMED: Final = "regexp_replace(lower((f.data ->> '{column}') COLLATE \"C\"), '[^a-z]', '', 'g') = s.name"
+_BORN: Final = "f.data ->> 'date_of_birth' = s.birth"
+
+_LOOKALIKES: Final = text(
+    "WITH said AS MATERIALIZED (SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), "
+    "CAST(:ni_number AS text[]), CAST(:birth AS text[]), CAST(:name AS text[])) "
+    "AS t(vpd, person_id, ni_number, birth, name))"
+    + " UNION ".join((
+        _alike("f.data ->> 'ni_number' = s.ni_number", "s.ni_number <> ''"),
+        _alike(f"{_BORN} AND {_NAMED.format(column='last_name')}", "s.birth <> '' AND s.name <> ''"),
+        _alike(f"{_BORN} AND {_NAMED.format(column='previous_last_name')}", "s.birth <> '' AND s.name <> ''"),
+    ))
+)  # fmt: skip
 
 _PAIRS_OF: Final = text("""
 SELECT d.vpd, d.person_id, d.other_person_id FROM people.duplicates d

@@ -66,6 +66,18 @@ async def test_one_thing_in_common_is_no_suspicion(rig: Rig, other: dict[str, st
     assert await suspects(rig) == []
 
 
+async def test_what_a_crowd_has_in_common_tells_nobody_apart(rig: Rig) -> None:
+    await rig.take(*(human(str(number), ni_number="") for number in range(pairs.MOST_ALIKE + 1)))
+    assert await suspects(rig) == []
+    await rig.take(human("100", ni_number=""))
+    assert await suspects(rig) == []
+
+
+async def test_as_many_as_may_be_one_family_are_compared(rig: Rig) -> None:
+    await rig.take(*(human(str(number), ni_number="") for number in range(pairs.MOST_ALIKE)))
+    assert len(await suspects(rig)) == pairs.MOST_ALIKE * (pairs.MOST_ALIKE - 1) / 2
+
+
 async def test_the_same_human_in_two_trusts_is_nobodys_concern(rig: Rig) -> None:
     await rig.take(human("1"))
     await rig.take(human("2"), vpd="992")
