@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from esrbridge import accounts, files, letters, people
+from esrbridge import accounts, files, letters, mappings, people
 from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
 from esrbridge.demo import run_demo
@@ -40,6 +40,7 @@ app.add_typer(letters.app, name="dead")
 app.add_typer(files.app, name="files")
 app.add_typer(people.app, name="people")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(mappings.app, name="mappings")
 
 Folder = Annotated[Path, typer.Argument(help="Holds bridge.yaml and a folder per trust.", file_okay=False)]
 

@@ -1,17 +1,14 @@
 """``esrbridge people``: people of a one-shot folder, or of a running ``people`` service reached by its URL."""
 
 import asyncio
-import getpass
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
 
 from esrbridge.embedded import Bridge
-from esrbridge.once import clock_at, with_bridge
 from esrbridge.options import Now, failing, out
-from esrbridge.remote import ask, is_url
+from esrbridge.targets import Target as Where
 from services.people import store, views
 from services.people.desk import Decision, Desk
 from services.people.handlers import PeopleHandlers
@@ -42,7 +39,7 @@ def show(
 ) -> None:
     """Show who has this person ID or employee number: what they are today, and the facts that rests on."""
     with failing():
-        found = asyncio.run(_People(target, trust).show(person, reveal=reveal))
+        found = asyncio.run(_show(_where(target, trust), person, reveal=reveal))
         if not found:
             raise ConfigurationError("nobody of this trust has that person ID or employee number")
     out(found)
@@ -56,7 +53,7 @@ def due(target: Target, trust: Trust = "", limit: Limit = 100) -> None:
         return await store.calendar(connection, vpd, limit)
 
     with failing():
-        out(asyncio.run(_People(target, trust).get("/people/due", {"limit": limit}, read)))
+        out(asyncio.run(_where(target, trust).get("/people/due", read, limit=limit)))
 
 
 @app.command()
@@ -68,9 +65,9 @@ def duplicates(
     async def read(connection: Any, vpd: str) -> Any:  # noqa: ANN401 - JSON
         return await views.duplicates(connection, FactStore(SCHEMA), vpd, state, limit, reveal=reveal)
 
-    said = {"state": state, "reveal": reveal, "limit": limit}
     with failing():
-        out(asyncio.run(_People(target, trust).get("/duplicates", said, read)))
+        asked = _where(target, trust).get("/duplicates", read, state=state, reveal=reveal, limit=limit)
+        out(asyncio.run(asked))
 
 
 @app.command()
@@ -94,90 +91,54 @@ def undo(target: Target, one: PersonId, other: PersonId, why: Why, trust: Trust 
 @restriction.command("show")
 def show_restriction(target: Target, trust: Trust = "", limit: Limit = 100, now: Now = None) -> None:
     """Show what is applied, what waits in bridge.yaml, and whom applying it would change."""
+    where = _where(target, trust, now)
 
-    async def act(desk: Desk, vpd: str) -> dict[str, Any]:
-        return await desk.restriction(vpd, limit)
+    async def look(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await _desk(bridge).restriction(vpd, limit)
 
     with failing():
-        out(asyncio.run(_People(target, trust, now).act("GET", "/restriction", {"params": {"limit": limit}}, act)))
+        asked = where.ask("GET", "/restriction", params={"limit": limit}) if where.remote else where.on_folder(look)
+        out(asyncio.run(asked))
 
 
 @restriction.command("apply")
 def apply_restriction(target: Target, why: Why, trust: Trust = "", now: Now = None) -> None:
     """Apply the restriction that waits in bridge.yaml."""
-    people = _People(target, trust, now)
+    where = _where(target, trust, now)
 
-    async def act(desk: Desk, vpd: str) -> dict[str, Any]:
-        return await desk.restrict(vpd, people.who, why)
+    async def act(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await _desk(bridge).restrict(vpd, where.who, why)
 
     with failing():
-        out(asyncio.run(people.act("POST", "/restriction", {"json": {"who": people.who, "why": why}}, act)))
+        out(asyncio.run(where.act("/restriction", {"why": why}, act)))
 
 
-def _decide(decision: Decision, target: str, one: str, other: str, why: str, trust: str, now: Any) -> None:  # noqa: ANN401 - typer's datetime
-    people = _People(target, trust, now)
+def _decide(decision: Decision, target: str, one: str, other: str, why: str, trust: str, now: datetime | None) -> None:
+    where = _where(target, trust, now)
 
-    async def act(desk: Desk, vpd: str) -> dict[str, Any]:
-        return await desk.decide(vpd, one, other, decision, people.who, why)
+    async def act(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await _desk(bridge).decide(vpd, one, other, decision, where.who, why)
 
-    said = {"json": {"decision": decision, "who": people.who, "why": why}}
     with failing():
-        out(asyncio.run(people.act("POST", f"/duplicates/{one}/{other}", said, act)))
+        out(asyncio.run(where.act(f"/duplicates/{one}/{other}", {"decision": decision, "why": why}, act)))
 
 
-class _People:
-    """The same questions and actions, on whichever kind of target."""
+def _where(target: str, trust: str, now: datetime | None = None) -> Where:
+    return Where("people", target, trust, now)
 
-    def __init__(self, target: str, trust: str, now: Any = None) -> None:  # noqa: ANN401 - typer's datetime or None
-        self._url = target if is_url(target) else ""
-        self._folder = Path(target)
-        self._trust = trust
-        self._now = now
-        self.who = getpass.getuser()
 
-    async def show(self, person: str, *, reveal: bool) -> Any:  # noqa: ANN401 - JSON
-        if self._url:
-            found = await ask(self._url, self._trust, "GET", "/people", params={"q": person})
-            ids, said = [one["person_id"] for one in found], {"reveal": reveal}
-            return [await ask(self._url, self._trust, "GET", f"/people/{one}", params=said) for one in ids]
+async def _show(where: Where, person: str, *, reveal: bool) -> Any:  # noqa: ANN401 - JSON
+    if where.remote:
+        found = await where.ask("GET", "/people", params={"q": person})
+        return [await where.ask("GET", f"/people/{one['person_id']}", params={"reveal": reveal}) for one in found]
 
-        async def read(connection: Any, vpd: str) -> Any:  # noqa: ANN401 - JSON
-            found = await views.search(connection, vpd, person)
-            ids, facts = [one["person_id"] for one in found], FactStore(SCHEMA)
-            return [await views.person(connection, facts, vpd, one, reveal=reveal) for one in ids]
+    async def read(connection: Any, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        found = await views.search(connection, vpd, person)
+        ids, facts = [one["person_id"] for one in found], FactStore(SCHEMA)
+        return [await views.person(connection, facts, vpd, one, reveal=reveal) for one in ids]
 
-        return await self.get("", {}, read)
+    return await where.get("", read)
 
-    async def get(self, path: str, said: dict[str, Any], read: Callable[[Any, str], Awaitable[Any]]) -> Any:  # noqa: ANN401 - JSON
-        """Read something, from the service's API or from the folder's own tables."""
-        if self._url:
-            return await ask(self._url, self._trust, "GET", path, params=said)
 
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            vpd = self._only_trust(bridge)
-            async with bridge.readers["people"].trust(vpd) as connection:
-                return {"found": await read(connection, vpd)}
-
-        return (await with_bridge(self._folder, clock_at(self._now), work))["found"]
-
-    async def act(
-        self, method: str, path: str, said: dict[str, Any], act: Callable[[Desk, str], Awaitable[dict[str, Any]]]
-    ) -> Any:  # noqa: ANN401 - JSON
-        """Do something; in a folder, follow it up until nothing is left to do."""
-        if self._url:
-            return await ask(self._url, self._trust, method, path, **said)
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            desk = PeopleHandlers(bridge.components["people"].work, bridge.config).desk
-            done = await act(desk, self._only_trust(bridge))
-            if method != "GET":
-                await bridge.until_idle()
-            return done
-
-        return await with_bridge(self._folder, clock_at(self._now), work)
-
-    def _only_trust(self, bridge: Bridge) -> str:
-        vpds = [trust.vpd for trust in bridge.config.trusts if self._trust in ("", trust.vpd)]
-        if len(vpds) != 1:
-            raise ConfigurationError("name one of the trusts of bridge.yaml with --trust")
-        return vpds[0]
+def _desk(bridge: Bridge) -> Desk:
+    return PeopleHandlers(bridge.components["people"].work, bridge.config).desk

@@ -29,29 +29,45 @@ class Target:
         self._now = now
         self.who = getpass.getuser()
 
+    @property
+    def remote(self) -> bool:
+        """Whether this is a running service."""
+        return self._url != ""
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
+        """Call the running service."""
+        return await ask(self._url, self._trust, method, path, **options)
+
     async def get(self, path: str, read: Read, **params: Any) -> Any:  # noqa: ANN401 - JSON
         """Read something, from the service's API or from the folder's own tables."""
-        if self._url:
-            return await ask(self._url, self._trust, "GET", path, params=params)
+        if self.remote:
+            return await self.ask("GET", path, params=params)
 
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            vpd = self._only_trust(bridge)
+        async def reading(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
             async with bridge.readers[self._service].trust(vpd) as connection:
-                return {"found": await read(connection, vpd)}
+                return await read(connection, vpd)
 
-        return (await with_bridge(self._folder, clock_at(self._now), work))["found"]
+        return await self.on_folder(reading)
 
     async def act(self, path: str, said: dict[str, Any], act: Act) -> Any:  # noqa: ANN401 - JSON
         """Do something: POST ``said`` (who is added), or run ``act`` on the folder and all that follows from it."""
-        if self._url:
-            return await ask(self._url, self._trust, "POST", path, json={"who": self.who, **said})
+        if self.remote:
+            return await self.ask("POST", path, json={"who": self.who, **said})
 
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            done = await act(bridge, self._only_trust(bridge))
+        async def acting(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+            done = await act(bridge, vpd)
             await bridge.until_idle()
-            return {"done": done}
+            return done
 
-        return (await with_bridge(self._folder, clock_at(self._now), work))["done"]
+        return await self.on_folder(acting)
+
+    async def on_folder(self, work: Act) -> Any:  # noqa: ANN401 - JSON
+        """Open the folder's bridge and do something for its trust, nothing else."""
+
+        async def working(bridge: Bridge) -> dict[str, Any]:
+            return {"done": await work(bridge, self._only_trust(bridge))}
+
+        return (await with_bridge(self._folder, clock_at(self._now), working))["done"]
 
     def _only_trust(self, bridge: Bridge) -> str:
         vpds = [trust.vpd for trust in bridge.config.trusts if self._trust in ("", trust.vpd)]
