@@ -14,6 +14,7 @@ from services.ingest import roster, watch
 from services.ingest import store as ingest
 from services.ingest.requests import listing
 from services.outbound import store as outbound
+from services.outbound.desk import open_questions
 from services.people import store as people
 
 FINE: Final = 0
@@ -43,6 +44,7 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         parked = await competency.parked(connection, vpd)
     async with readers["outbound"].trust(vpd) as connection:
         counts = await outbound.counts(connection, vpd)
+        questions = await open_questions(connection, vpd)
     async with readers["confirmations"].trust(vpd) as connection:
         refused = await confirmations.count_refused(connection, vpd)
     async with readers["console"].trust(vpd) as connection:
@@ -56,6 +58,7 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         "requests": requests,
         "people": states,
         "accounts": counts["accounts"],
+        "operator": questions,
         "certifications": counts["certification"],
         "evidence": counts["evidence"],
         "completions": counts["completions"],
@@ -89,10 +92,7 @@ def show(report: dict[str, Any], screen: Console) -> None:
                 screen.print(f"  {file['name']}: {file['status']}, {file['code']}: {file['reason']}", style="yellow")
             for reason, number in file["reasons"].items():
                 screen.print(f"  {file['name']}: {number} {reason}", style="cyan")
-        for alarm in trust["alarms"]:
-            screen.print(f"  file calendar: {alarm['kind']}, {alarm['subject']}", style="yellow")
-        if trust["absent"]:
-            screen.print(f"  {len(trust['absent'])} people were left out of a full file", style="yellow")
+        _show_questions(trust, screen)
         for letter in trust["dead_letter_list"][:10]:
             where = f"{letter['file']} line {letter['line']}"
             screen.print(
@@ -100,6 +100,18 @@ def show(report: dict[str, Any], screen: Console) -> None:
             )
     if report["waiting_for"]:
         screen.print(f"Waiting for something that is away: {report['waiting_for']}", style="yellow")
+
+
+def _show_questions(trust: dict[str, Any], screen: Console) -> None:
+    """Print what somebody should look at, or decide."""
+    for alarm in trust["alarms"]:
+        screen.print(f"  file calendar: {alarm['kind']}, {alarm['subject']}", style="yellow")
+    if trust["absent"]:
+        screen.print(f"  {len(trust['absent'])} people were left out of a full file", style="yellow")
+    if trust["operator"]["matches"]:
+        screen.print(f"  {trust['operator']['matches']} people may have an account already", style="yellow")
+    if trust["operator"]["suspensions"]:
+        screen.print(f"  {trust['operator']['suspensions']} suspensions wait for a release", style="yellow")
 
 
 def _files_table(trust: dict[str, Any]) -> Table:

@@ -99,6 +99,12 @@ async def open_matches(connection: AsyncConnection, vpd: str, *, reveal: bool) -
     ]
 
 
+async def open_questions(connection: AsyncConnection, vpd: str) -> dict[str, int]:
+    """Return how many decisions of each kind wait for an operator: ``matches`` and ``suspensions``."""
+    row = (await connection.execute(_QUESTIONS, {"vpd": vpd})).one()
+    return {"matches": row.matches, "suspensions": row.suspensions}
+
+
 async def decisions(connection: AsyncConnection, vpd: str, subject: str = "") -> list[dict[str, Any]]:
     """Return what was decided, newest first; about one person (or ``suspensions``), or about all."""
     query = select(DECISIONS).where(DECISIONS.c.vpd == vpd).order_by(DECISIONS.c.number.desc()).limit(LISTED)
@@ -167,6 +173,12 @@ def _candidate(found: Candidate, person: dict[str, Any], *, reveal: bool) -> dic
 def _mask(value: str) -> str:
     return _HIDDEN if value else ""
 
+
+_QUESTIONS: Final = text("""
+SELECT (SELECT count(*) FROM outbound.matches WHERE vpd = :vpd AND state = 'asked') AS matches,
+    COALESCE((SELECT suspensions FROM outbound.guards WHERE vpd = :vpd AND released_at IS NULL
+        ORDER BY day DESC LIMIT 1), 0) AS suspensions
+""")
 
 _ACCOUNT: Final = text("""
 SELECT person_id, person->>'state' AS state, seen->>'idnumber' AS idnumber, seen IS NOT NULL AS made,

@@ -58,6 +58,12 @@ def told(*arguments: str | Path) -> Any:
     return json.loads(run("accounts", *arguments))
 
 
+def test_the_report_says_what_waits_for_an_operator(folder: Path) -> None:
+    trust = json.loads(run("status", folder, "--json"))["trusts"][VPD]
+    assert trust["operator"] == {"matches": 1, "suspensions": 7}
+    assert "7 suspensions wait for a release" in run("status", folder)
+
+
 def test_a_match_is_shown_hidden_and_open_decided_and_undone(folder: Path) -> None:
     (asked,) = told("matches", folder)
     assert (asked["person_id"], asked["reason"]) == (str(STRANGER), "name-differs")
