@@ -1,4 +1,4 @@
-"""An invented Totara 17.3 site: its GraphQL API and its HR Import, as the product was observed to behave.
+"""An invented Totara 17.3 site: its GraphQL API, HR Import and certifications, as the product was observed to behave.
 
 Everything the site knows lies in one sqlite file; ``settings`` holds what its administrator could change, and the
 faults it can be given.
@@ -13,21 +13,22 @@ from pathlib import Path
 from typing import Final
 
 from sandbox import database, totara_import, totara_jobs, totara_users
+from sandbox.totara_certifications import TotaraCertifications
 from sandbox.totara_engine import Engine, Json, Meter, RefusedError
-from sandbox.totara_site import TotaraSite
 from sandbox.totara_state import TotaraSettings
 
 BAD_TOKEN: Final = "Missing, expired or invalid access token."  # noqa: S105 - a text
 NO_HEADER: Final = "The request did not contain the required Authorization header."
 
 
-class SandboxTotara(TotaraSite):
-    """One site with its two faces. ``settings`` may be changed while it runs."""
+class SandboxTotara(TotaraCertifications):
+    """One site with its faces. ``settings`` may be changed while it runs."""
 
     def __init__(
         self, path: Path, settings: TotaraSettings | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(path, settings, clock=clock)
+        self.prepare_certifications()
         self._tokens: set[str] = set()
         self._spent: deque[tuple[float, int]] = deque()
         self._lock = threading.Lock()

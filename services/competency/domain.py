@@ -6,22 +6,26 @@ ESR, and what ESR mirrors of our own completions is not written to the LMS again
 facts that mirror it do not take it back.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
 import msgspec
 
-from shared import config
+from services.competency.acceptance import learning_of
+from services.competency.catalogue import Catalogue, Definition
 from shared.accounting import Fate
 from shared.clock import LONDON
 from shared.events import NON_STAFF_PREFIX
 from shared.facts import Fact, Version
 
+__all__ = ["Catalogue", "Completion", "Decision", "Definition", "Element", "Known", "decide"]
+
 Verdict = Literal[
     "parked_person", "parked_competence", "requirement", "certification", "evidence", "mirror",
-    "to_esr", "held_by_esr", "unmapped", "not_staff", "removed",
+    "to_esr", "held_by_esr", "unmapped", "not_for_esr", "not_staff", "removed",
 ]  # fmt: skip
 
 PARKED: Final[dict[str, Fate]] = {
@@ -32,17 +36,9 @@ PARKED: Final[dict[str, Fate]] = {
 IGNORED: Final[dict[str, Fate]] = {
     "held_by_esr": Fate.IGNORED_HELD_BY_ESR,
     "unmapped": Fate.IGNORED_UNMAPPED_CERTIFICATION,
+    "not_for_esr": Fate.IGNORED_NOT_USED,
     "not_staff": Fate.IGNORED_NOT_USED,
 }
-
-
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """A competence definition (ESR ``CD`` record), of the columns this service needs."""
-
-    competence_id: str
-    competence_name: str
-    date_from: date
-    date_to: date | None = None
 
 
 class Element(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +52,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
     competence_id: str = ""
     date_from: date | None = None
     date_to: date | None = None
+    last_update: str = ""
 
     @property
     def achieved(self) -> bool:
@@ -112,6 +109,8 @@ class Decision:
     course: str = ""
     need: str = ""
     """What a parked decision waits for: a competence's id or name."""
+    why: str = ""
+    """Why an achievement is evidence only: ``unmapped`` or ``not_accepted``."""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -127,54 +126,27 @@ class Decision:
         )  # fmt: skip
 
 
+Before = Mapping[tuple[str, str], Decision]
+"""Earlier decisions of one person by identity."""
+
+
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """A trust's competence definitions and mappings."""
+class Known:
+    """What ``people`` has told of a person; both are empty until it has."""
 
-    definitions: Mapping[str, Definition]
-    mappings: Sequence[config.Mapping] = ()
-    _by_name: dict[str, Definition] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Index definitions by name; of several with one name the one that began last counts."""
-        for definition in sorted(self.definitions.values(), key=lambda one: (one.date_from, one.competence_id)):
-            self._by_name[definition.competence_name] = definition
-
-    def find(self, competence_id: str, name: str) -> Definition | None:
-        """Return the definition meant: by id, else by exact name, since ESR may leave the id blank."""
-        return self.definitions.get(competence_id) if competence_id else self._by_name.get(name)
-
-    def certification(self, definition: Definition) -> str:
-        """Return the certification a competence stands for, empty when unmapped. An id beats a name."""
-        by_name = ""
-        for mapping in self.mappings:
-            if mapping.competence_id == definition.competence_id:
-                return mapping.certification
-            if not mapping.competence_id and mapping.competence == definition.competence_name:
-                by_name = by_name or mapping.certification
-        return by_name
-
-    def competences(self, certification: str) -> list[tuple[str, Definition | None]]:
-        """Return the competences a certification stands for: what the mapping says, and the definition if known.
-
-        Two mappings that mean the same definition, one by id and one by name, count once.
-        """
-        found: dict[str, tuple[str, Definition | None]] = {}
-        for mapping in self.mappings:
-            if mapping.certification == certification:
-                said = mapping.competence_id or mapping.competence
-                definition = self.find(mapping.competence_id, mapping.competence)
-                found.setdefault(definition.competence_id if definition else said, (said, definition))
-        return list(found.values())
+    state: str = ""
+    hire_date: str = ""
+    """ISO; empty for an applicant."""
 
 
 def decide(
-    known: bool, facts: Iterable[Fact], catalogue: Catalogue, before: Mapping[tuple[str, str], Decision]
+    known: Known | bool, facts: Iterable[Fact], catalogue: Catalogue, before: Before
 ) -> dict[tuple[str, str], Decision]:
     """Decide what every fact of one person means.
 
-    ``known`` says whether ``people`` has told of the person. ``before`` holds earlier decisions by identity.
+    ``known`` is what ``people`` has told of the person. ``before`` holds earlier decisions by identity.
     """
+    person = known if isinstance(known, Known) else Known("employee" if known else "")
     elements: list[tuple[Fact, Element]] = []
     completions: list[tuple[Fact, Completion]] = []
     for fact in facts:
@@ -183,68 +155,115 @@ def decide(
         elif fact.entity == "completion":
             completions.append((fact, msgspec.convert(fact.data, Completion)))
     learnt = {(one.certification_idnumber, one.day) for _, one in completions}
-    decided = [_of_element(known, fact, element, catalogue, learnt, before) for fact, element in elements]
+    said_of = _by_element(before)
+    decided: list[Decision] = []
+    for fact, element in elements:
+        decided += _of_element(person, fact, element, catalogue, learnt, said_of.get(element.competency_element_id, {}))
     held = {(one.competence_id, one.achieved_on) for one in decided if one.verdict not in PARKED}
     for fact, completion in completions:
-        decided += _of_completion(known, fact, completion, catalogue, held, before)
+        decided += _of_completion(person, fact, completion, catalogue, held, before)
     return {one.identity: one for one in decided}
 
 
+def _by_element(before: Before) -> dict[str, dict[str, Decision]]:
+    """Return earlier decisions on achievements by competency element and key: it has a key for each certification."""
+    found: dict[str, dict[str, Decision]] = defaultdict(dict)
+    for (source, key), said in before.items():
+        if source == "esr":
+            found[key.partition("|")[0]][key] = said
+    return found
+
+
 def _of_element(
-    known: bool,
+    person: Known,
     fact: Fact,
     element: Element,
     catalogue: Catalogue,
     learnt: set[tuple[str, date]],
-    before: Mapping[tuple[str, str], Decision],
-) -> Decision:
-    key = element.competency_element_id
-    if not element.achieved or element.date_from is None:
-        return Decision("esr", key, "requirement", fact.version)
+    said: Mapping[str, Decision],
+) -> list[Decision]:
+    key, day = element.competency_element_id, element.date_from
+    if not element.achieved or day is None:
+        return [Decision("esr", key, "requirement", fact.version)]
     definition = catalogue.find(element.competence_id, element.competency_name)
-    if not known:
-        return Decision("esr", key, "parked_person", fact.version)
+    if not person.state:
+        return [Decision("esr", key, "parked_person", fact.version)]
     if definition is None:
         need = element.competence_id or element.competency_name
-        return Decision("esr", key, "parked_competence", fact.version, need=need)
-    certification = catalogue.certification(definition)
-    verdict: Verdict = "certification" if certification else "evidence"
-    said = before.get(("esr", key))
-    if said is not None and said.verdict not in PARKED and said.achieved_on == element.date_from.isoformat():
-        verdict = "mirror" if said.verdict == "mirror" else verdict
-    elif (certification, element.date_from) in learnt:
-        verdict = "mirror"
-    return Decision(
+        return [Decision("esr", key, "parked_competence", fact.version, need=need)]
+    achieved = Decision(
         "esr",
         key,
-        verdict,
+        "evidence",
         fact.version,
-        certification=certification,
         competence_id=definition.competence_id,
         competence_name=definition.competence_name,
-        achieved_on=element.date_from.isoformat(),
+        achieved_on=day.isoformat(),
         expires_on=element.date_to.isoformat() if element.date_to else "",
     )
+    rows = catalogue.certifications(definition, day)
+    learning = learning_of(day, element.last_update, person.state, person.hire_date)
+    accepted = [row.certification for row in rows if learning.meets(catalogue.acceptance(row, definition))]
+    if not accepted:
+        return [replace(achieved, why="not_accepted" if rows else "unmapped")]
+    keys = _keys(key, accepted, said)
+    return [
+        replace(achieved, key=keys[one], certification=one, verdict=_told(one, day, learnt, said.get(keys[one])))
+        for one in accepted
+    ]
+
+
+def _keys(element: str, certifications: Sequence[str], said: Mapping[str, Decision]) -> dict[str, str]:
+    """Return under which key each certification of an achievement is told: the one it has, or a new one.
+
+    The first goes under the element's own ID, where no other has it; so a mapping to one is told as ever.
+    """
+    keys = {one.certification: key for key, one in said.items() if one.certification in certifications}
+    for one in certifications:
+        if one not in keys:
+            keys[one] = f"{element}|{one}" if element in keys.values() else element
+    return keys
+
+
+def _told(certification: str, day: date, learnt: set[tuple[str, date]], said: Decision | None) -> Verdict:
+    """Whether a certification is told to the LMS, or mirrors what is there. What was said stays so."""
+    if said is not None and (said.certification, said.achieved_on) == (certification, day.isoformat()):
+        return "mirror" if said.verdict == "mirror" else "certification"
+    return "mirror" if (certification, day) in learnt else "certification"
 
 
 def _of_completion(
-    known: bool,
+    person: Known,
     fact: Fact,
     completion: Completion,
     catalogue: Catalogue,
     held: set[tuple[str, str]],
-    before: Mapping[tuple[str, str], Decision],
+    before: Before,
 ) -> list[Decision]:
-    key = fact.key
-    if not known:
+    key, certification = fact.key, completion.certification_idnumber
+    if not person.state:
         return [Decision("lms", key, "parked_person", fact.version)]
     if fact.owner.startswith(NON_STAFF_PREFIX):  # ESR does not know them, whatever they are now
-        return [Decision("lms", key, "not_staff", fact.version, certification=completion.certification_idnumber)]
-    competences = catalogue.competences(completion.certification_idnumber)
+        return [Decision("lms", key, "not_staff", fact.version, certification=certification)]
+    told = {
+        one.key.removeprefix(f"{key}|"): one
+        for (source, known), one in before.items()
+        if source == "lms" and one.verdict == "to_esr" and known.startswith(f"{key}|")
+    }
+    sent = {one.competence_id for one in told.values()}
+    competences = {
+        name: definition
+        for name, definition in catalogue.competences(certification, completion.day)
+        if name in told or definition is None or definition.competence_id not in sent
+    }
+    for name, one in told.items():  # what ESR was told is not taken back by another mapping
+        competences.setdefault(name, catalogue.find(one.competence_id, one.competence_name))
     if not competences:
-        return [Decision("lms", key, "unmapped", fact.version, certification=completion.certification_idnumber)]
+        verdict: Verdict = "not_for_esr" if catalogue.knows(certification, completion.day) else "unmapped"
+        return [Decision("lms", key, verdict, fact.version, certification=certification)]
     return [
-        _to_esr(f"{key}|{name}", fact, completion, definition, name, held, before) for name, definition in competences
+        _to_esr(f"{key}|{name}", fact, completion, definition, name, held, before)
+        for name, definition in competences.items()
     ]
 
 
@@ -255,7 +274,7 @@ def _to_esr(
     definition: Definition | None,
     name: str,
     held: set[tuple[str, str]],
-    before: Mapping[tuple[str, str], Decision],
+    before: Before,
 ) -> Decision:
     if definition is None:
         return Decision("lms", key, "parked_competence", fact.version, need=name)

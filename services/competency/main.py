@@ -3,7 +3,7 @@
 from services.competency import handlers
 from services.competency.api import make_router
 from services.competency.handlers import CompetencyHandlers
-from shared.component import Component, Context
+from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
 from shared.runtime import serve
 
@@ -20,7 +20,8 @@ def build(context: Context) -> Component:
             Consumer(context.broker, handlers.RECORDS_QUEUE, competency.on_records, context.work.give_up),
             Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, context.work.give_up),
         ),
-        router=make_router(context.reader),
+        jobs=(Job("tick", competency.tick),),
+        router=make_router(context.reader, competency.desk),
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of ``competency``: facts, tombstones, who is known, and what was decided."""
+"""The SQL of who is known and what was decided."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,45 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text, func, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.competency.domain import Decision, Definition
-from shared.db import tables
+from services.competency.domain import Decision, Definition, Known
+from services.competency.schema import DECISIONS, FACTS, METADATA, PEOPLE, SCHEMA
 from shared.events import Person
 
-SCHEMA: Final = "competency"
-METADATA: Final = MetaData(schema=SCHEMA)
-
-OUTBOX: Final = tables.outbox(METADATA)
-LINE_FATES: Final = tables.line_fates(METADATA)
-FACTS: Final = tables.facts(METADATA)
-DELETIONS: Final = tables.deletions(METADATA)
-
-PEOPLE: Final = Table(
-    "people",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("person_id", Text, primary_key=True),
-    Column("state", Text, nullable=False, comment="empty until people has told of the person"),
-    Column("revision", BigInteger, nullable=False),
-)
-
-DECISIONS: Final = Table(
-    "decisions",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("person_id", Text, primary_key=True),
-    Column("source", Text, primary_key=True, comment="esr or lms"),
-    Column("key", Text, primary_key=True),
-    Column("verdict", Text, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("need", Text, nullable=False, comment="competence id or name a parked decision waits for"),
-    Column("decision", JSONB, nullable=False),
-    Column("answer", Text, nullable=False, server_default="", comment="ESR's answer to a completion we sent"),
-    Index("decisions_by_verdict", "vpd", "verdict"),
-)
+__all__ = ["DECISIONS", "FACTS", "METADATA", "PEOPLE", "SCHEMA", "Held", "PersonKey"]
 
 PersonKey = tuple[str, str]
 """(trust, person ID)."""
@@ -58,12 +27,21 @@ class Held:
     revision: int
 
 
-async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, str]:
-    """Lock people in key order, making rows for new ones; return the state of each, empty for unknown ones."""
+async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Known]:
+    """Lock people in key order, making rows for new ones; return what is known of each."""
     ordered = sorted(set(keys))
     columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
     await connection.execute(_CREATE, columns)
-    return {(row.vpd, row.person_id): row.state for row in await connection.execute(_LOCK, columns)}
+    rows = await connection.execute(_LOCK, columns)
+    return {(row.vpd, row.person_id): Known(row.state, row.hire_date) for row in rows}
+
+
+async def known(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Known]:
+    """Return what is known of people, without a lock; nothing of those of whom nothing is stored."""
+    ordered = sorted(set(keys))
+    columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
+    rows = await connection.execute(_KNOWN, columns)
+    return {(row.vpd, row.person_id): Known(row.state, row.hire_date) for row in rows}
 
 
 async def learn(connection: AsyncConnection, people: Mapping[PersonKey, Person]) -> None:
@@ -76,6 +54,7 @@ async def learn(connection: AsyncConnection, people: Mapping[PersonKey, Person])
             "person_id": [person_id for _, person_id in ordered],
             "state": [people[key].state for key in ordered],
             "revision": [people[key].revision for key in ordered],
+            "hire_date": [people[key].hire_date for key in ordered],
         },
     )
 
@@ -84,19 +63,6 @@ async def definitions(connection: AsyncConnection, vpd: str) -> dict[str, Defini
     """Return the live competence definitions of a trust by id."""
     rows = await connection.execute(_DEFINITIONS, {"vpd": vpd})
     return {row.key: msgspec.convert(row.data, Definition) for row in rows}
-
-
-async def concerned_by(
-    connection: AsyncConnection, vpd: str, competences: Sequence[str], certifications: Sequence[str]
-) -> list[PersonKey]:
-    """Return people with an achievement of one of these competences (ids and names), or a completion of one of these
-    certifications.
-
-    Facts are searched, not decisions: a fact is committed before anything is decided on it, so that of a definition
-    and an achievement that arrive together, whichever is decided later sees the other.
-    """
-    said = {"vpd": vpd, "competences": list(competences), "certifications": list(certifications)}
-    return [(vpd, row.owner) for row in await connection.execute(_CONCERNED, said)]
 
 
 async def decisions(
@@ -195,15 +161,19 @@ _CREATE: Final = text(
     "ORDER BY 1, 2 ON CONFLICT (vpd, person_id) DO NOTHING"
 )
 
-_LOCK: Final = text(
-    f"SELECT p.vpd, p.person_id, p.state FROM competency.people p JOIN {_KEYS} USING (vpd, person_id) "
-    "ORDER BY p.vpd, p.person_id FOR UPDATE OF p"
+_PEOPLE: Final = (
+    f"SELECT p.vpd, p.person_id, p.state, p.hire_date FROM competency.people p JOIN {_KEYS} USING (vpd, person_id)"
 )
 
+_KNOWN: Final = text(_PEOPLE)
+
+_LOCK: Final = text(f"{_PEOPLE} ORDER BY p.vpd, p.person_id FOR UPDATE OF p")
+
 _LEARN: Final = text(
-    "INSERT INTO competency.people AS held (vpd, person_id, state, revision) SELECT * FROM unnest("
-    "CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:state AS text[]), CAST(:revision AS bigint[])) "
-    "ON CONFLICT (vpd, person_id) DO UPDATE SET state = excluded.state, revision = excluded.revision "
+    "INSERT INTO competency.people AS held (vpd, person_id, state, revision, hire_date) SELECT * FROM unnest("
+    "CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:state AS text[]), CAST(:revision AS bigint[]), "
+    "CAST(:hire_date AS text[])) ON CONFLICT (vpd, person_id) DO UPDATE "
+    "SET state = excluded.state, revision = excluded.revision, hire_date = excluded.hire_date "
     "WHERE held.revision < excluded.revision"
 )
 
@@ -211,14 +181,6 @@ _DEFINITIONS: Final = text(
     "SELECT f.key, f.data FROM competency.facts f LEFT JOIN competency.deletions d USING (vpd, entity, key) "
     "WHERE f.vpd = :vpd AND f.owner = '' AND f.entity = 'competence' "
     "AND (d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line))"
-)
-
-_CONCERNED: Final = text(
-    "SELECT DISTINCT f.owner FROM competency.facts f WHERE f.vpd = :vpd AND f.owner <> '' AND ("
-    "f.entity = 'competency_element' AND (f.data->>'competence_id' = ANY(CAST(:competences AS text[])) "
-    "OR f.data->>'competency_name' = ANY(CAST(:competences AS text[]))) "
-    "OR f.entity = 'completion' AND f.data->>'certification_idnumber' = ANY(CAST(:certifications AS text[]))) "
-    "ORDER BY 1"
 )
 
 _DECISIONS: Final = text(

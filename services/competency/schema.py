@@ -1,0 +1,91 @@
+"""The tables of ``competency``."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Index, MetaData, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.db import tables
+
+SCHEMA: Final = "competency"
+METADATA: Final = MetaData(schema=SCHEMA)
+
+OUTBOX: Final = tables.outbox(METADATA)
+LINE_FATES: Final = tables.line_fates(METADATA)
+FACTS: Final = tables.facts(METADATA)
+DELETIONS: Final = tables.deletions(METADATA)
+
+PEOPLE: Final = Table(
+    "people",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="empty until people has told of the person"),
+    Column("revision", BigInteger, nullable=False),
+    Column("hire_date", Text, nullable=False, server_default="", comment="ISO, empty when not hired yet or not known"),
+)
+
+DECISIONS: Final = Table(
+    "decisions",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True, comment="esr or lms"),
+    Column("key", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("need", Text, nullable=False, comment="competence id or name a parked decision waits for"),
+    Column("decision", JSONB, nullable=False),
+    Column("answer", Text, nullable=False, server_default="", comment="ESR's answer to a completion we sent"),
+    Index("decisions_by_verdict", "vpd", "verdict"),
+)
+
+MAPPING_VERSIONS: Final = Table(
+    "mapping_versions",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False, comment="draft, applied or discarded"),
+    Column("base", BigInteger, nullable=False, comment="the version that was in force when the draft was begun"),
+    Column("before", BigInteger, comment="the version that this one took the place of"),
+    Column("content", JSONB, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("mapping_one_draft", "vpd", unique=True, postgresql_where=text("state = 'draft'")),
+)
+
+MAPPING_STATE: Final = Table(
+    "mapping_state",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False, comment="in force; 0: the mappings of bridge.yaml"),
+    Column("next_version", BigInteger, comment="applied, and in force from a later day on"),
+    Column("next_on", Date),
+)
+
+MAPPING_ACTIONS: Final = Table(
+    "mapping_actions",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="draft, discard, apply, begin or undo"),
+    Column("version", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+AGAIN: Final = Table(
+    "again",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True, comment="to be decided again"),
+)
+
+MISSING: Final = Table(
+    "missing",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="a competence of which it was told once that no mapping covers it"),
+)
