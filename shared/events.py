@@ -154,8 +154,8 @@ class HierarchyChanged(Event, frozen=True, kw_only=True):
 class AchievementEvent(Event, frozen=True, kw_only=True):
     """Something ESR says a person has achieved.
 
-    ``key`` is ESR's competency element ID; where one achievement stands for several certifications, the second and later
-    ones have ``<element>|<certification>``.
+    ``key`` is ESR's competency element ID; where one achievement stands for several certifications, the second and
+    later ones have ``<element>|<certification>``.
     """
 
     person_id: str
