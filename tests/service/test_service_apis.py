@@ -27,7 +27,7 @@ OWNED = {service: {queue.name for queue in QUEUES if queue.owner == service} for
 ROUTES = {
     "ingest": {"/v1/trusts/{vpd}/files", "/v1/trusts/{vpd}/files/{name}/lines/{line}"},
     "people": {"/v1/trusts/{vpd}/people/summary", "/v1/trusts/{vpd}/people/{person_id}"},
-    "competency": {"/v1/trusts/{vpd}/decisions/summary", "/v1/trusts/{vpd}/parked"},
+    "competency": {"/v1/trusts/{vpd}/decisions/summary", "/v1/trusts/{vpd}/mappings/preview"},
     "outbound": {"/v1/trusts/{vpd}/outbound/summary", "/v1/trusts/{vpd}/matches/{person_id}/decision"},
     "confirmations": {"/v1/trusts/{vpd}/completions/summary", "/v1/trusts/{vpd}/completions"},
     "console": {"/v1/trusts/{vpd}/dead-letters", "/v1/trusts/{vpd}/dead-letters/{letter}/replay"},
@@ -194,7 +194,7 @@ def routes(app: FastAPI, word: str = "a") -> list[tuple[str, str]]:
     """Every method and path under ``/v1``, for trust 991, parameters filled in so that only the token is missing."""
     receipt = "0" * 32 if word == "a" else word
     filled = {"vpd": "991", "name": word, "line": "1", "person_id": word, "letter": word, "receipt": receipt}
-    filled |= {"one": word, "other": f"{word}x"}
+    filled |= {"one": word, "other": f"{word}x", "number": "1"}
     found = [
         (method, route.path.format(**filled))
         for route in api_routes(app.routes)
@@ -305,6 +305,7 @@ BODIES = {
     "/non-staff": {"people": [VOLUNTEER]},
     "/decision": {"who": "an operator", "why": "a test", "decision": "new"},
     "/release": {"who": "an operator", "why": "a test", "expected": 1},
+    "/draft": {"who": "an operator", "why": "a test", "content": {}},
     "/a/ax": {"who": "an operator", "why": "a test", "decision": "same"},
 }
 """What a request to a path that ends so says."""
