@@ -35,9 +35,16 @@ class AccountsRound:
         """Do one batch; return how much was done, zero when nothing is left to do now."""
         returned = await self._linking.give_back()
         day, now = self._work.clock.today(), self._work.clock.now()
-        held = await self._guarded(day)
+        vpd = self._trust.vpd
         async with self._work.engine.connect() as connection:
-            rows = await due.accounts(connection, self._trust.vpd, day, now, self._trust.lms.rows, closing_held=held)
+            # Counted and taken from one snapshot: a file that completes in between opens no way past the guard.
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            suspensions = await guard.count(connection, vpd, day)
+            held = guard.holds(suspensions, self._trust.accounts)
+            rows = await due.accounts(connection, vpd, day, now, self._trust.lms.rows, closing_held=held)
+        if held:
+            async with self._work.unit() as unit:
+                await guard.hold(unit, vpd, day, suspensions)
         names = await self._look_up(rows, day)
         steps, settled = self._steps(rows, names, day)
         if settled:
@@ -50,15 +57,6 @@ class AccountsRound:
             answers = await self._operate(operation, [step.account for _, step in members])
             await self._note(members, answers, names, day)
         return returned + len(rows)
-
-    async def _guarded(self, day: date) -> bool:
-        async with self._work.engine.connect() as connection:
-            found = await guard.count(connection, self._trust.vpd, day)
-        if not guard.holds(found, self._trust.accounts):
-            return False
-        async with self._work.unit() as unit:
-            await guard.hold(unit, self._trust.vpd, day, found)
-        return True
 
     async def _look_up(self, rows: Sequence[AccountRow], day: date) -> dict[str, str]:
         """Return what the directory calls people, by person ID. What was found once is not asked for again."""
@@ -101,10 +99,10 @@ class AccountsRound:
 
     async def _without_strangers(self, steps: list[Taken], names: dict[str, str]) -> list[Taken]:
         """Before an account is made, find out whether there is one; take over what is the person's already."""
-        making = {row.person_id: step for row, step in steps if row.seen is None}
-        if not making:
+        without = [row for row, _ in steps if row.seen is None]
+        if not without:
             return steps
-        found = await self._linking.sort([row for row, step in steps if row.seen is None], names)
+        found = await self._linking.sort(without, names)
         for row, held in found.linked:
             answer, noted = await self._linking.adopt(row, held)
             async with self._work.unit() as unit:

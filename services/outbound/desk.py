@@ -7,12 +7,14 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.outbound import guard, matches
+from services.outbound.linking import NO_CAUSE
 from services.outbound.lms.port import Candidate
 from services.outbound.matches import Decision, Held
 from services.outbound.matching import plain
 from services.outbound.tables import ACCOUNTS, DECISIONS, GUARDS
 from shared.db.unit import Work
 from shared.errors import DecisionError
+from shared.events import PersonLinked
 
 Verdict = Literal["link", "new", "undo"]
 
@@ -49,6 +51,11 @@ class AccountDesk:
             await matches.set_account(unit.connection, vpd, person_id, state, forget=verdict == "undo")
             decision = Decision(person_id, verdict, self._who, why, {"lms_id": lms_id or on_record.lms_id})
             await matches.decided(unit.connection, vpd, decision, now)
+            if verdict == "link":
+                linked = PersonLinked(
+                    vpd=vpd, cause=NO_CAUSE, person_id=person_id, revision=on_record.revision, decided_by="operator"
+                )
+                unit.emit(linked, person_id, on_record.revision, lms_id)
         return {"person_id": person_id, "decision": verdict, "state": changed.state}
 
     async def release(self, vpd: str, expected: int, why: str) -> dict[str, Any]:
@@ -56,8 +63,6 @@ class AccountDesk:
         async with self._work.unit() as unit:
             day = self._work.clock.today()
             released = await guard.release(unit, vpd, day, expected=expected, who=self._who, why=why)
-        if not released:
-            raise DecisionError(f"there are not {expected} suspensions waiting: look again and decide anew")
         return {"released": released}
 
 

@@ -15,6 +15,7 @@ from services.outbound.due import ACCOUNT_GATE, CLOSING
 from services.outbound.matches import Decision, decided
 from shared.account_settings import AccountPolicy
 from shared.db.unit import Unit
+from shared.errors import DecisionError
 from shared.events import Cause, SuspensionsHeld
 
 SUBJECT: Final = "suspensions"
@@ -62,16 +63,15 @@ async def hold(unit: Unit, vpd: str, day: date, found: Suspensions) -> None:
 
 
 async def release(unit: Unit, vpd: str, day: date, *, expected: int, who: str, why: str) -> int:
-    """Let what waits now be closed, and return how many; nothing is released when it is not ``expected`` many."""
-    waiting = int(await unit.connection.scalar(_WAITING, {"vpd": vpd, "day": day}) or 0)
-    if waiting != expected or not waiting:
-        return 0
+    """Let what waits now be closed. Raises DecisionError, which undoes it, when that is not ``expected`` many."""
+    released = (await unit.connection.execute(_RELEASE, {"vpd": vpd, "day": day})).rowcount
+    if released != expected:
+        raise DecisionError(f"there are not {expected} suspensions waiting: look again and decide anew")
     now = datetime.fromtimestamp(unit.timestamp).astimezone()
-    await unit.connection.execute(_RELEASE, {"vpd": vpd, "day": day})
     await unit.connection.execute(_RELEASED, {"vpd": vpd, "now": now})
-    decision = Decision(SUBJECT, "release", who, why, {"suspensions": waiting})
+    decision = Decision(SUBJECT, "release", who, why, {"suspensions": released})
     await decided(unit.connection, vpd, decision, now)
-    return waiting
+    return released
 
 
 _CLOSING: Final = f"a.vpd = :vpd AND {CLOSING.format(row='a')} AND {ACCOUNT_GATE}"

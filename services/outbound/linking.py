@@ -107,15 +107,14 @@ class Linking:
 
         User name and address first: they are the person's, who needs them for another account.
         """
-        was = held.candidate(held.lms_id)
+        was, ours = held.candidate(held.lms_id), idnumber(self._trust.vpd, held.person_id)
         if was is not None and was.email:
-            key = idnumber(self._trust.vpd, held.person_id)
-            former = replace(_as_seen(key, was), auth=self._trust.accounts.auth)
+            former = replace(_as_seen(ours, was), auth=self._trust.accounts.auth)
             (answer,) = await self._accounts.update_account([former])
             if not answer.taken and answer.code not in _GONE:
                 return False
         before = held.idnumber_before or f"unlinked-{held.lms_id}"
-        return (await self._accounts.adopt(held.lms_id, before)).taken
+        return (await self._accounts.adopt(held.lms_id, before, instead_of=ours)).taken
 
     async def _match(self, rows: Sequence[AccountRow], names: Mapping[str, str]) -> dict[str, str]:
         sought = [self._sought(row, names) for row in rows]

@@ -33,6 +33,8 @@ class NewsDesk:
                             vpd=self._vpd, cause=NO_CAUSE, subject=one.key, code=one.answer.code
                         )
                         unit.emit(event, one.key, found.revision, one.answer.code)
+        for channel in self._channels:
+            await channel.noted()
         return len(refused)
 
     def _values(self, one: News) -> dict[str, str]:

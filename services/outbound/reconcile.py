@@ -93,7 +93,8 @@ class TrustReconciler:
     async def _look_at_the_site(self) -> None:
         """Ask every driver whether the site would keep what it is sent. Raises LmsMisconfiguredError."""
         if not self._applied:
-            self._applied = await policies.apply_changes(self._work.engine, self.trust) or True
+            await policies.apply_changes(self._work.engine, self.trust)
+            self._applied = True
         if self.circuit.checked:
             return
         findings = [finding for channel in self._site.channels for finding in await channel.check()]

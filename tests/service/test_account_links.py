@@ -111,6 +111,7 @@ async def test_an_operator_links_the_account_they_choose(bench: Open) -> None:
         assert keys(outbound) == {"999-9000001"}
         assert outbound.account()["lastname"] == "Placeholder"
         assert await waiting(outbound) == []
+        assert [one.decided_by for one in outbound.of(events.PersonLinked)] == ["operator"]
 
 
 async def test_an_operator_says_that_none_is_theirs_and_is_not_asked_again(bench: Open) -> None:

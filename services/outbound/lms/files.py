@@ -102,9 +102,9 @@ class FilesDriver:
         """Return nobody: a folder cannot be asked."""
         return [[] for _ in sought]
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
         """Refuse: nobody was found whose account could be given another idnumber."""
-        del lms_id, idnumber
+        del lms_id, idnumber, instead_of
         return Answer("rejected", "not-by-this-driver")
 
     async def check(self) -> list[Finding]:
@@ -114,6 +114,9 @@ class FilesDriver:
     async def news(self) -> list[News]:
         """Return nothing: what becomes of the files is not known here."""
         return []
+
+    async def noted(self) -> None:
+        """Nothing was told."""
 
     async def close(self) -> None:
         """Nothing to let go of."""

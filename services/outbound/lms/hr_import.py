@@ -74,8 +74,12 @@ class HrImport:
         return await self._ship.check()
 
     async def news(self) -> list[News]:
-        """Return what the log says of rows since the last call."""
+        """Return what the log says of rows, the same again until it is noted."""
         return await self._ship.news()
+
+    async def noted(self) -> None:
+        """Forget what was returned last."""
+        self._ship.noted()
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -109,9 +113,9 @@ class HrImport:
         """Return nobody: a folder cannot be asked."""
         return [[] for _ in sought]
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
         """Refuse: HR Import finds accounts by idnumber and would make a second one."""
-        del lms_id, idnumber
+        del lms_id, idnumber, instead_of
         return Answer("rejected", NOT_BY_THIS_DRIVER)
 
     async def put_hierarchy(self, items: Sequence[HierarchyItem]) -> list[Answer]:

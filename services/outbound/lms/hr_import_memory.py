@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from shared.errors import ConfigurationError
 from shared.files import put_file
@@ -24,6 +24,16 @@ class Sent:
 
 
 @dataclass(slots=True)
+class Heard:
+    """What the log said of one row, until somebody has written it down."""
+
+    element: str
+    key: str
+    status: Literal["applied", "accepted", "rejected", "unknown"]
+    code: str
+
+
+@dataclass(slots=True)
 class Memory:
     """Placed files whose outcome is not known, by element and oldest first; and the last time of change of each row."""
 
@@ -34,6 +44,7 @@ class Memory:
     rows: dict[str, tuple[str, int]] = field(default_factory=dict)
     items: dict[str, bool] = field(default_factory=dict)
     """Organisations and positions that were sent, and whether they are known to be there."""
+    heard: list[Heard] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path | None) -> Self:
@@ -52,6 +63,7 @@ class Memory:
                 },
                 {key: (str(text), int(seconds)) for key, (text, seconds) in held["rows"].items()},
                 {key: bool(there) for key, there in held["items"].items()},
+                [Heard(**one) for one in held.get("heard", [])],
             )
         except (OSError, ValueError, KeyError, TypeError):
             raise ConfigurationError(f"{path} is not what the driver of HR Import remembers; remove it") from None

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from services.outbound.lms import hr_import_log as log
 from services.outbound.lms import hr_import_rows as rows
-from services.outbound.lms.hr_import_memory import Memory, Sent
+from services.outbound.lms.hr_import_memory import Heard, Memory, Sent
 from services.outbound.lms.hr_import_rows import FORCED, Row
 from services.outbound.lms.hr_import_slot import FileSlot
 from services.outbound.lms.port import Answer, Finding, News
@@ -38,7 +38,7 @@ class Shipper:
         self._settings = settings
         self._clock = clock
         self._memory = Memory.read(memory)
-        self._heard: list[News] = []
+        self._returned = 0
         self._deletes = False
 
     @property
@@ -53,10 +53,18 @@ class Shipper:
         return [DELETES] if self._deletes else []
 
     async def news(self) -> list[News]:
-        """Read the log and return what is new."""
+        """Read the log and return what is not noted yet."""
         await self._listen()
-        heard, self._heard = self._heard, []
-        return heard
+        self._returned = len(self._memory.heard)
+        return [News(_KINDS[one.element], one.key, Answer(one.status, one.code)) for one in self._memory.heard]
+
+    def noted(self) -> None:
+        """Forget what was returned last."""
+        if not self._returned:
+            return
+        del self._memory.heard[: self._returned]
+        self._returned = 0
+        self._memory.keep()
 
     async def users(self, wanted: Iterable[Row], *, forced: bool = False, unheard: Collection[str] = ()) -> None:
         """Place ``user.csv``; no rows, no file. Of those ``unheard`` of, no news comes: they are to be sent again."""
@@ -143,4 +151,4 @@ class Shipper:
             self.items[f"{element}:{key}"] = True
         elif element in ("org", "pos") and not self.items.get(f"{element}:{key}"):
             self.items.pop(f"{element}:{key}", None)
-        self._heard.append(News(_KINDS[element], key, answer))
+        self._memory.heard.append(Heard(element, key, answer.status, answer.code))

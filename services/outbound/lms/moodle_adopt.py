@@ -44,14 +44,16 @@ def _login(sought: Sought) -> str:
     return sought.employee_number.lower()
 
 
-async def adopt(search: MoodleSearch, writer: MoodleWriter, lms_id: str, idnumber: str) -> Answer:
-    """Give an account our idnumber; another key it may have had, such as an employee number, is replaced.
+async def adopt(search: MoodleSearch, writer: MoodleWriter, lms_id: str, idnumber: str, instead_of: str = "") -> Answer:
+    """Give an account an idnumber; another key it may have had, such as an employee number, is replaced.
+
+    A key of ours is replaced only if it is ``instead_of``: the link to that person is undone.
 
     Raises LmsUnavailableError, LmsBusyError and LmsMisconfiguredError.
     """
     row = await _by_id(search, lms_id)
     holders = (await search.by_idnumbers([idnumber])).get(idnumber, [])
-    refused = _refusal(row, holders, idnumber, await search.own_id())
+    refused = _refusal(row, holders, idnumber, await search.own_id(), instead_of)
     if refused or row is None:
         return rejected(refused or "unknown-account")
     if row.idnumber == idnumber:
@@ -70,7 +72,7 @@ async def _by_id(search: MoodleSearch, lms_id: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def _refusal(row: Row | None, holders: Sequence[Row], idnumber: str, own: int) -> str:
+def _refusal(row: Row | None, holders: Sequence[Row], idnumber: str, own: int, instead_of: str) -> str:
     """Return why an account may not have this idnumber. Moodle itself would give it to any number of accounts."""
     if row is None:
         return "unknown-account"
@@ -80,4 +82,5 @@ def _refusal(row: Row | None, holders: Sequence[Row], idnumber: str, own: int) -
         return "protected-account"
     if any(one.id != row.id for one in holders):
         return "idnumber-taken"
-    return "account-taken" if row.idnumber != idnumber and _OURS.fullmatch(row.idnumber) else ""
+    replaceable = row.idnumber in (idnumber, instead_of) or not _OURS.fullmatch(row.idnumber)
+    return "" if replaceable else "account-taken"

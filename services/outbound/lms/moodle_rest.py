@@ -69,6 +69,9 @@ class MoodleRest:
         """Return nothing: every answer tells the outcome, or is unknown and looked up."""
         return []
 
+    async def noted(self) -> None:
+        """Nothing was told."""
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._call.close()
@@ -101,10 +104,10 @@ class MoodleRest:
         """
         return await candidates(self._search, sought)
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
         """Give an account our idnumber, unless that is another's, or the account already is another person's."""
         async with self._locks.hold([f"id/{idnumber}"]):
-            return await adopt(self._search, self._writer, lms_id, idnumber)
+            return await adopt(self._search, self._writer, lms_id, idnumber, instead_of)
 
     async def _keep(
         self, accounts: Sequence[Account], work: Callable[[Mapping[str, Account]], Awaitable[Answers]]

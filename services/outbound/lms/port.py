@@ -168,7 +168,11 @@ class Channel(Protocol):
         ...
 
     async def news(self) -> list[News]:
-        """Return what has become known, since the last call, of what was only accepted."""
+        """Return what has become known of what was only accepted: the same again until ``noted`` is called."""
+        ...
+
+    async def noted(self) -> None:
+        """What ``news`` returned last is written down; a process that dies before this hears it again."""
         ...
 
     async def close(self) -> None:
@@ -206,8 +210,12 @@ class Accounts(Channel, Protocol):
         """Return, for each person, accounts that share something with what is known of them; empty where none does."""
         ...
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
-        """Give an account that exists our idnumber."""
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
+        """Give an account that exists an idnumber: ours, or the one it had before.
+
+        ``instead_of``: our key that it is to lose, when it is given back. Without that a driver may refuse an account
+        that carries our key of another person.
+        """
         ...
 
 

@@ -44,6 +44,9 @@ class SandboxDriver:
         """Return nothing: every answer tells the outcome."""
         return []
 
+    async def noted(self) -> None:
+        """Nothing was told."""
+
     async def ensure_account(self, accounts: Sequence[Account]) -> list[Answer]:
         """Create or update accounts."""
         return await self._operate([_account("ensure_account", account) for account in accounts])
@@ -60,8 +63,9 @@ class SandboxDriver:
         """Reactivate accounts."""
         return await self._operate([{"operation": "reactivate", "idnumber": idnumber} for idnumber in idnumbers])
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
-        """Give an account our idnumber."""
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
+        """Give an account another idnumber, whatever it has now."""
+        del instead_of
         return (await self._operate([{"operation": "adopt", "account": int(lms_id), "idnumber": idnumber}]))[0]
 
     async def record_completion(self, certifications: Sequence[Certification]) -> list[Answer]:

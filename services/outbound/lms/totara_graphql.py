@@ -59,6 +59,9 @@ class TotaraGraphql:
         """Return nothing: answers tell the outcome."""
         return []
 
+    async def noted(self) -> None:
+        """Nothing was told."""
+
     async def close(self) -> None:
         """Close the connection pool."""
         await self._call.close()
@@ -89,8 +92,9 @@ class TotaraGraphql:
         await self._index.read_new()
         return matches(sought, [one for one in self._index.all() if one.lms_id not in PROTECTED])
 
-    async def adopt(self, lms_id: str, idnumber: str) -> Answer:
-        """Give an account our idnumber."""
+    async def adopt(self, lms_id: str, idnumber: str, *, instead_of: str = "") -> Answer:
+        """Give an account another idnumber, whatever it has now."""
+        del instead_of
         if text_fault(idnumber, 255, needed=True):
             return Answer("rejected", "idnumber-invalid")
         if lms_id in PROTECTED:

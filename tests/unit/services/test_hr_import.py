@@ -55,7 +55,14 @@ def driver(place: ImportSite, tmp_path: Path) -> HrImport:
 
 
 async def told(driver: HrImport) -> dict[str, Answer]:
-    return {one.key: one.answer for one in await driver.news()}
+    return {one.key: one.answer for one in await heard(driver)}
+
+
+async def heard(driver: HrImport) -> list[News]:
+    """What is new, and written down."""
+    told = await driver.news()
+    await driver.noted()
+    return told
 
 
 def rows(place: ImportSite, element: str) -> list[dict[str, str]]:
@@ -76,10 +83,10 @@ async def test_accounts_are_accepted_and_the_log_tells_later_that_they_are_there
     place: ImportSite, driver: HrImport
 ) -> None:
     assert await driver.ensure_account([ZOE, TOM]) == [ACCEPTED, ACCEPTED]
-    assert await driver.news() == []
+    assert await heard(driver) == []
     place.run()
-    assert await driver.news() == [News("account", "999-1", APPLIED), News("account", "999-2", APPLIED)]
-    assert await driver.news() == []
+    assert await heard(driver) == [News("account", "999-1", APPLIED), News("account", "999-2", APPLIED)]
+    assert await heard(driver) == []
     held = seen(place.site, "999-2")
     assert held is not None
     assert (held.username, held.last_name, held.email) == ("tom", 'Quote"d, Name', "tom@trust.example")
@@ -271,7 +278,7 @@ async def test_a_repeated_row_keeps_its_time_so_that_a_local_suspension_survives
     place.clock.set(place.clock.now() + timedelta(days=1))
     await driver.ensure_account([ZOE])
     assert rows(place, "user")[0]["timemodified"] == sent
-    await driver.news()
+    await heard(driver)
     place.run()
     assert await told(driver) == {"999-1": APPLIED}
     assert stored(place, "999-1")["suspended"] == 1
@@ -306,7 +313,7 @@ async def test_two_who_exchange_addresses_never_do_so_in_one_file_and_both_arriv
 ) -> None:
     await driver.ensure_account([ZOE, TOM])
     place.run()
-    await driver.news()
+    await heard(driver)
     wanted = {"999-1": replace(ZOE, email=TOM.email), "999-2": replace(TOM, email=ZOE.email)}
     open_ones = dict(wanted)
     for _ in range(4):
@@ -473,7 +480,7 @@ async def test_a_remote_folder_that_is_not_there_is_for_a_person(tmp_path: Path)
 async def staffed(place: ImportSite, driver: HrImport) -> HrImport:
     await driver.ensure_account([ZOE, TOM])
     place.run()
-    await driver.news()
+    await heard(driver)
     return driver
 
 
@@ -540,7 +547,7 @@ async def test_refusals_of_jobs_come_as_news(place: ImportSite, staffed: HrImpor
 async def test_jobs_are_removed_and_those_not_there_are_done(place: ImportSite, staffed: HrImport) -> None:
     await staffed.put_job_assignment([BOSS])
     place.run()
-    await staffed.news()
+    await heard(staffed)
     assert await staffed.remove_job_assignment([BOSS, NURSE]) == [ACCEPTED, ACCEPTED]
     place.run()
     assert await told(staffed) == {"J2": APPLIED, "J1": APPLIED}
@@ -579,7 +586,7 @@ async def test_a_parent_of_an_earlier_file_is_built_on_once_the_log_has_it(
     place.site.run_hr_import(place.files)
     assert await driver.put_hierarchy([ward("W2", "W1")]) == [Answer("unknown", "parent-later")]
     place.site.write_log_report(place.reports / "hr-import-log_2.csv")
-    await driver.news()
+    await heard(driver)
     later = HrImport(IMPORT, place.slot, place.clock, memory=tmp_path / "memory.json")
     assert await later.put_hierarchy([ward("W2", "W1")]) == [ACCEPTED]
 
@@ -618,6 +625,41 @@ async def test_news_of_an_earlier_process_come_to_the_next(place: ImportSite, dr
     assert await HrImport(IMPORT, place.slot, place.clock, memory=tmp_path / "memory.json").news() == []
 
 
+async def test_news_that_nobody_noted_come_again_to_the_next_process(
+    place: ImportSite, driver: HrImport, tmp_path: Path
+) -> None:
+    await driver.ensure_account([ZOE])
+    place.run()
+    first = await driver.news()
+    assert first == await driver.news() != []
+    later = HrImport(IMPORT, place.slot, place.clock, memory=tmp_path / "memory.json")
+    assert await heard(later) == first
+    assert await HrImport(IMPORT, place.slot, place.clock, memory=tmp_path / "memory.json").news() == []
+
+
+async def test_news_that_come_between_asking_and_noting_are_told_the_next_time(
+    place: ImportSite, driver: HrImport
+) -> None:
+    await driver.ensure_account([ZOE])
+    place.run()
+    assert [one.key for one in await driver.news()] == ["999-1"]
+    await driver.ensure_account([TOM])
+    place.run()
+    await driver.check()
+    await driver.noted()
+    assert [one.key for one in await driver.news()] == ["999-2"]
+
+
+async def test_a_memory_of_before_news_were_kept_is_read(place: ImportSite, driver: HrImport, tmp_path: Path) -> None:
+    await driver.ensure_account([ZOE])
+    memory = tmp_path / "memory.json"
+    held = json.loads(memory.read_text())
+    del held["heard"]
+    memory.write_text(json.dumps(held))
+    place.run()
+    assert await told(HrImport(IMPORT, place.slot, place.clock, memory=memory)) == {"999-1": APPLIED}
+
+
 async def test_the_memory_holds_no_names_and_no_addresses(driver: HrImport, tmp_path: Path) -> None:
     await driver.ensure_account([replace(ZOE, fields=(ProfileField("dob", "1990-02-01", "date"),))])
     text = (tmp_path / "memory.json").read_text()
@@ -635,7 +677,7 @@ async def test_without_a_log_nothing_is_told(place: ImportSite) -> None:
     driver = HrImport(settings(log=""), place.slot, place.clock)
     await driver.put_hierarchy([ward("W1")])
     place.run()
-    assert await driver.news() == []
+    assert await heard(driver) == []
     assert await driver.put_hierarchy([ward("W2", "W1")]) == [ACCEPTED]
 
 

@@ -52,6 +52,7 @@ async def outcome(rig: Rig, answers: list[Answer]) -> list[str]:
         assert {answer.status for answer in answers} <= {"applied", "rejected"}
         return [answer.status for answer in answers]
     told = {one.answer.status for one in await rig.accounts.news()}
+    await rig.accounts.noted()
     assert told <= {"applied", "rejected"}
     return ["applied" if answer.taken and "rejected" not in told else "rejected" for answer in answers]
 
@@ -185,6 +186,17 @@ async def test_an_account_of_other_making_is_found_and_can_be_taken_over(rig: Ri
     seen = rig.seen("999-9000002")
     assert seen is not None
     assert seen.lms_id == found.lms_id
+
+
+async def test_an_account_that_was_taken_over_can_be_given_back(rig: Rig) -> None:
+    if not rig.answers_at_once:
+        return
+    await rig.accounts.ensure_account([replace(ZOE, idnumber="by-hand")])
+    made = rig.seen("by-hand")
+    assert made is not None
+    assert (await rig.accounts.adopt(made.lms_id, ZOE.idnumber)).taken
+    assert (await rig.accounts.adopt(made.lms_id, "by-hand", instead_of=ZOE.idnumber)).taken
+    assert (rig.seen("by-hand"), rig.seen(ZOE.idnumber)) == (made, None)
 
 
 async def test_a_user_name_that_somebody_else_has_is_refused_by_that_name(rig: Rig) -> None:
