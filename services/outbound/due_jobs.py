@@ -23,10 +23,11 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class JobsRow:
-    """A person as last told, whether their account is closed, and their jobs as the LMS last accepted them."""
+    """A person as ``file_no`` told last, whether their account is closed, and their jobs as the LMS accepted them."""
 
     person_id: str
     revision: int
+    file_no: int
     person: Person
     closed: bool
     jobs: dict[str, JobAssignment]
@@ -46,6 +47,15 @@ class NotedJobs:
     refers_to: tuple[str, ...] = ()
     done: bool = True
     moved: tuple[JobAssignment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A job that the LMS holds for a person; and the file by which it still is theirs, None when it is not."""
+
+    person_id: str
+    job: JobAssignment
+    claimed_by: int | None
 
 
 async def items(connection: AsyncConnection, vpd: str, rows: int) -> list[ItemRow]:
@@ -96,6 +106,7 @@ async def people(connection: AsyncConnection, vpd: str, rows: int) -> list[JobsR
         JobsRow(
             row.person_id,
             row.revision,
+            row.file_no,
             msgspec.convert(row.person, Person),
             row.closed,
             msgspec.convert(row.jobs, dict[str, JobAssignment]),
@@ -118,19 +129,23 @@ async def jobs_of(connection: AsyncConnection, vpd: str, people: Sequence[str]) 
     return found
 
 
-async def held_by_others(
-    connection: AsyncConnection, vpd: str, jobs: Mapping[str, str]
-) -> list[tuple[str, JobAssignment]]:
-    """Return which of these jobs (whose, by idnumber) the LMS holds for somebody else, with that person's ID."""
-    rows = await connection.execute(_HOLDERS, {"vpd": vpd, "jobs": sorted(jobs)})
-    held = [(row.person_id, msgspec.convert(row.jobs, dict[str, JobAssignment])) for row in rows]
-    return [(person, job) for person, of in held for key, job in of.items() if jobs.get(key, person) != person]
+async def held_by_others(connection: AsyncConnection, vpd: str, jobs: Mapping[str, str]) -> list[Holding]:
+    """Return which of these jobs (whose, by idnumber) the LMS holds for somebody else."""
+    prefix = len(vpd) + 1
+    found: list[Holding] = []
+    for row in await connection.execute(_HOLDERS, {"vpd": vpd, "jobs": sorted(jobs)}):
+        person = msgspec.convert(row.person, Person)
+        claimed = set() if person.same_as else {job.assignment_id for job in person.jobs}
+        for key, job in msgspec.convert(row.jobs, dict[str, JobAssignment]).items():
+            if jobs.get(key, row.person_id) != row.person_id:
+                found.append(Holding(row.person_id, job, row.file_no if key[prefix:] in claimed else None))
+    return found
 
 
-async def note_given_up(connection: AsyncConnection, vpd: str, given_up: Sequence[tuple[str, JobAssignment]]) -> None:
+async def note_given_up(connection: AsyncConnection, vpd: str, given_up: Sequence[Holding]) -> None:
     """Write down that people no longer have jobs in the LMS that are somebody else's now."""
-    for person, job in sorted(given_up, key=lambda one: (one[0], one[1].idnumber)):
-        await connection.execute(_GIVEN_UP, {"vpd": vpd, "person_id": person, "job": job.idnumber})
+    for one in sorted(given_up, key=lambda one: (one.person_id, one.job.idnumber)):
+        await connection.execute(_GIVEN_UP, {"vpd": vpd, "person_id": one.person_id, "job": one.job.idnumber})
 
 
 async def note_jobs(connection: AsyncConnection, vpd: str, noted: Sequence[NotedJobs]) -> None:
@@ -193,7 +208,7 @@ _WAKE_CHILDREN: Final = text(
 )
 
 _PEOPLE: Final = text(
-    "SELECT a.person_id, a.revision, a.person, CAST(a.seen->>'suspended' AS boolean) AS closed, a.jobs "
+    "SELECT a.person_id, a.revision, a.file_no, a.person, CAST(a.seen->>'suspended' AS boolean) AS closed, a.jobs "
     f"FROM outbound.accounts a WHERE a.vpd = :vpd AND a.jobs_dirty AND a.seen IS NOT NULL AND {ACCOUNT_GATE} "
     "ORDER BY a.person_id LIMIT :rows"
 )
@@ -205,7 +220,8 @@ _JOBS_OF: Final = text(
 )
 
 _HOLDERS: Final = text(
-    "SELECT a.person_id, a.jobs FROM outbound.accounts a WHERE a.vpd = :vpd AND a.jobs ?| CAST(:jobs AS text[])"
+    "SELECT a.person_id, a.file_no, a.person, a.jobs FROM outbound.accounts a "
+    "WHERE a.vpd = :vpd AND a.jobs ?| CAST(:jobs AS text[])"
 )
 
 _GIVEN_UP: Final = text(

@@ -4,12 +4,12 @@ What a job names has to be in the LMS before the job does. A job whose manager, 
 yet is sent without it, and looked at again as soon as it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from services.outbound import due_jobs
-from services.outbound.due_jobs import ItemRow, JobsRow, NotedJobs
+from services.outbound.due_jobs import Holding, ItemRow, JobsRow, NotedJobs
 from services.outbound.lms.port import Answer, HierarchyItem, JobAssignment, Jobs
 from services.outbound.wanted import ended_jobs, wanted_item, wanted_jobs
 from shared import events
@@ -82,35 +82,40 @@ class JobsRound:
             can = {key: _as_far_as(job, there) for key, job in wanted[row.person_id].items()}
             putting += [(row, job) for key, job in can.items() if row.jobs.get(key) != job]
             removing += [(row, job) for key, job in row.jobs.items() if key not in can]
-        if await self._taken_from_others(putting):
+        claims = {job.idnumber: row for row, job in sorted(putting, key=lambda one: one[0].file_no)}
+        others = await self._held_by_others(claims)
+        if free := [one for one in others if _given_up(one, claims)]:
+            await self._take_away(free)
             return
+        held = {one.job.idnumber for one in others}
+        kept = held | {job.idnumber for row, job in putting if claims[job.idnumber] is not row}
+        putting = [(row, job) for row, job in putting if claims[job.idnumber] is row and job.idnumber not in held]
         # One kind of step in a round: what was put is noted before anything is taken away.
         steps = putting or removing
         answers = await self._operate(steps, put=bool(putting))
         later = {row.person_id for row, _ in removing} if putting else set()
         noted = [
             _noted(row, [(job, answer) for (of, job), answer in zip(steps, answers, strict=True) if of is row],
-                   put=bool(putting), later=row.person_id in later, wanted=wanted[row.person_id])
+                   put=bool(putting), later=row.person_id in later, wanted=wanted[row.person_id], kept=kept)
             for row in rows
         ]  # fmt: skip
         await self._note(noted)
         _look_later(answers)
 
-    async def _taken_from_others(self, putting: Sequence[tuple[JobsRow, JobAssignment]]) -> bool:
-        """Take jobs away from those who had them before: ESR may correct whose an assignment is."""
-        new = {job.idnumber: row.person_id for row, job in putting if job.idnumber not in row.jobs}
+    async def _held_by_others(self, claims: Mapping[str, JobsRow]) -> Sequence[Holding]:
+        """Return the jobs that somebody else has in the LMS: ESR may correct whose an assignment is."""
+        new = {key: row.person_id for key, row in claims.items() if key not in row.jobs}
         if not new:
-            return False
+            return ()
         async with self._work.engine.connect() as connection:
-            held = await due_jobs.held_by_others(connection, self._trust.vpd, new)
-        if not held:
-            return False
-        answers = await self._jobs.remove_job_assignment([job for _, job in held])
-        given_up = [one for one, answer in zip(held, answers, strict=True) if answer.status != "unknown"]
+            return await due_jobs.held_by_others(connection, self._trust.vpd, new)
+
+    async def _take_away(self, jobs: Sequence[Holding]) -> None:
+        answers = await self._jobs.remove_job_assignment([one.job for one in jobs])
+        taken = [one for one, answer in zip(jobs, answers, strict=True) if answer.status != "unknown"]
         async with self._work.engine.begin() as connection:
-            await due_jobs.note_given_up(connection, self._trust.vpd, given_up)
+            await due_jobs.note_given_up(connection, self._trust.vpd, taken)
         _look_later(answers)
-        return True
 
     async def _operate(self, steps: Sequence[tuple[JobsRow, JobAssignment]], *, put: bool) -> list[Answer]:
         jobs = [job for _, job in steps]
@@ -152,6 +157,15 @@ class _There:
         self.jobs = jobs
 
 
+def _given_up(held: Holding, claims: Mapping[str, JobsRow]) -> bool:
+    """Whether a job is no longer the holder's: not said to be, or said by an older file than the claimant's.
+
+    While news of one of two people have not come yet, both may seem to have a job. It stays with the one of whom was
+    heard last, or they would take it from each other for ever.
+    """
+    return held.claimed_by is None or held.claimed_by < claims[held.job.idnumber].file_no
+
+
 def _as_far_as(job: JobAssignment, there: _There) -> JobAssignment:
     """Return the job as it can be sent now: without what the LMS does not hold."""
     for kind in ("organisation", "position"):
@@ -182,6 +196,7 @@ def _noted(
     put: bool,
     later: bool,
     wanted: Mapping[str, JobAssignment],
+    kept: Collection[str],
 ) -> NotedJobs:
     jobs, refused, moved = dict(row.jobs), "", []
     for job, answer in answers:
@@ -195,7 +210,7 @@ def _noted(
             if not put:
                 del jobs[job.idnumber]
     gone = row.closed or row.person.state in _GONE
-    refers_to = () if gone else _refers_to(wanted.values())
+    refers_to = () if gone else (*_refers_to(wanted.values()), *(name for name in wanted if name in kept))
     if gone:  # whom they managed has to be looked at, whether or not a last day had to be written
         moved = list(row.jobs.values())
     return NotedJobs(row.person_id, row.revision, jobs, refused, refers_to, done=not later, moved=tuple(moved))

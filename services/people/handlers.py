@@ -42,8 +42,9 @@ class PeopleHandlers:
     async def on_records(self, messages: Sequence[Message]) -> None:
         """Store a batch of records, then derive the people and places they concern."""
         batch = records.sort_out(messages, fact_of, deletion_of)
-        former = await self._former_owners(batch)
+        former = await self._owners(batch)
         fates = await self._facts.commit(self._work.engine, batch)
+        former |= await self._owners(batch)
         async with self._work.unit() as unit:
             concerned = await self._concerned(unit, batch, former)
             rules = await self.deriver.hold(unit, [vpd for vpd, _ in concerned])
@@ -73,8 +74,11 @@ class PeopleHandlers:
                 await self.deriver.people(unit, rules, causes)
         return len(items) + len(keys) + len(waiting)
 
-    async def _former_owners(self, batch: Batch) -> dict[PersonKey, Cause]:
-        """Return who had the assignments of this batch so far: one may be corrected to belong to somebody else."""
+    async def _owners(self, batch: Batch) -> dict[PersonKey, Cause]:
+        """Return whose the assignments of this batch are said to be: one may be corrected to be somebody else's.
+
+        Asked before and after the facts are committed: another replica may commit in between.
+        """
         held = [
             Deletion(fact.vpd, fact.entity, fact.key, fact.version)
             for _, fact in batch.facts

@@ -67,7 +67,7 @@ class FactStore:
     async def live(
         self, connection: AsyncConnection, owners: Iterable[tuple[str, str]]
     ) -> dict[tuple[str, str], list[Fact]]:
-        """Return the facts of each (trust, owner) that no newer deletion has removed."""
+        """Return the facts of each (trust, owner) that no newer deletion and no newer owner of the key has removed."""
         wanted = list(owners)
         found: dict[tuple[str, str], list[Fact]] = defaultdict(list)
         rows = await connection.execute(
@@ -140,9 +140,12 @@ _LIVE: Final = """
 SELECT f.vpd, f.entity, f.key, f.slice, f.owner, f.file, f.file_no, f.line, f.data FROM {schema}.facts f
 JOIN unnest(CAST(:vpd AS text[]), CAST(:owner AS text[])) AS t(vpd, owner) USING (vpd, owner)
 LEFT JOIN {schema}.deletions d USING (vpd, entity, key)
-WHERE d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line)
+WHERE (d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line)) AND (f.slice = '' OR f.key = f.owner OR f.owner = (
+    SELECT n.owner FROM {schema}.facts n WHERE (n.vpd, n.entity, n.key) = (f.vpd, f.entity, f.key)
+    ORDER BY n.file_no DESC, n.line DESC LIMIT 1))
 ORDER BY f.vpd, f.owner, f.entity, f.key, f.slice
 """
+"""Date slices of one key may name different owners, when ESR corrects whose it is: all are the last one's."""
 
 
 def _sql(statement: str, schema: str) -> TextClause:

@@ -400,6 +400,22 @@ async def test_a_leavers_jobs_stay_and_show_the_last_day(bench: Open) -> None:
         ]
 
 
+async def test_a_job_that_two_seem_to_have_stays_with_whom_was_heard_of_last_until_the_other_loses_it(
+    bench: Open,
+) -> None:
+    async with bench(accounts=FOLLOW) as outbound:
+        await outbound.tell(somebody("9000001", jobs=(job("41"),)), file_no=7)
+        await outbound.tell(somebody("9000002", jobs=(job("41"),)), somebody("9000003", jobs=(job("41"),)), file_no=8)
+        await outbound.settle()
+        (held,) = outbound.lms.jobs()
+        assert held["account"] in ("999-9000002", "999-9000003")
+        loser = ({"999-9000002", "999-9000003"} - {held["account"]}).pop()
+        owner = held["account"].removeprefix("999-")
+        await outbound.tell(somebody("9000001", revision=2), somebody(owner, revision=2), file_no=9)
+        await outbound.settle()
+        assert [(one["idnumber"], one["account"]) for one in outbound.lms.jobs()] == [("999-41", loser)]
+
+
 async def test_an_assignment_that_is_corrected_to_be_somebody_elses_moves_with_them(bench: Open) -> None:
     async with bench(accounts=FOLLOW) as outbound:
         await outbound.night(somebody("9000001", jobs=(job("41"),)))

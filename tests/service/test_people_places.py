@@ -115,6 +115,19 @@ async def test_an_assignment_corrected_to_belong_to_someone_else_leaves_the_firs
     assert [len((await rig.person(one)).jobs) for one in ("1", "2")] == [0, 1]
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_an_assignment_of_several_slices_belongs_to_whom_its_newest_record_names(
+    rig: Rig, newest_first: bool
+) -> None:
+    told = [
+        (3, [person("1"), person("2"), assignment("1", "80")]),
+        (4, [assignment("2", "80", effective_start="2026-01-05")]),
+    ]
+    for file_no, said in reversed(told) if newest_first else told:
+        await rig.take(*said, file_no=file_no)
+    assert [len((await rig.person(one)).jobs) for one in ("1", "2")] == [0, 1]
+
+
 async def test_dates_far_ahead_are_due_on_their_day_and_not_before(rig: Rig) -> None:
     start = date(2031, 5, 1)
     await rig.take(person(), assignment(), assignment(key="9", effective_start=start.isoformat()))
