@@ -49,7 +49,7 @@ fuzz: .venv/.ready ## try every property on 5,000 examples instead of 100 (long)
 	@ESRBRIDGE_TEST_EXAMPLES=5000 $(RUN)/python -m pytest tests/unit -k "esr or lms_csv" -q
 
 histories: .venv/.ready ## live through a million steps of invented histories, in no order (long)
-	@ESRBRIDGE_TEST_STEPS=1000000 $(RUN)/python -m pytest tests/service/test_people_histories.py -q -s
+	@ESRBRIDGE_TEST_STEPS=1000000 ESRBRIDGE_TEST_PARTS=2 $(RUN)/python -m pytest tests/service/test_people_histories.py -q -s -n 2
 
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py

@@ -17,6 +17,7 @@ def transaction(state: Path) -> Iterator[sqlite3.Connection]:
     """Open the state for one transaction: committed when the block ends well, rolled back when it raises."""
     with closing(sqlite3.connect(state, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
+        connection.execute("pragma synchronous = off")  # outlives a killed process; a lost machine ends a sandbox
         connection.execute("begin immediate")
         try:
             yield connection

@@ -44,6 +44,9 @@ settings.load_profile("esrbridge")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     given = os.environ.get("ESRBRIDGE_TEST_DATABASE_URL")
     with postgres(tmp_path_factory.mktemp("postgres"), given=given, prefer_wheel=True) as server:
+        if server.origin == "wheel":  # ours alone; processes are killed in tests, the machine is not
+            _run(_execute(server.url, "ALTER SYSTEM SET fsync = off"))
+            _run(_execute(server.url, "SELECT pg_reload_conf()"))
         yield server.url
 
 

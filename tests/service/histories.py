@@ -74,9 +74,11 @@ class File:
 
 
 def write_file(dice: Random, number: int, day: date) -> File:
-    """Invent a file: up to a dozen records about people, their assignments, and where they work."""
+    """Invent a file: a few records, or some dozens, about people, their assignments, and where they work."""
     makers = [_person, _person, _assignment, _assignment, _assignment, _gone, _place]
-    return File(number, day, tuple(dice.choice(makers)(dice, day) for _ in range(dice.randrange(1, 13))))
+    return File(
+        number, day, tuple(dice.choice(makers)(dice, day) for _ in range(dice.randrange(1, dice.choice((13, 13, 60)))))
+    )
 
 
 def _person(dice: Random, day: date) -> tuple[str, dict[str, str]]:
