@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points fuzz histories million big-file faulty-files clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points fuzz histories five-years million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ fuzz: .venv/.ready ## try every property on 5,000 examples instead of 100 (long)
 
 histories: .venv/.ready ## live through a million steps of invented histories, in no order (long)
 	@ESRBRIDGE_TEST_STEPS=1000000 ESRBRIDGE_TEST_PARTS=2 $(RUN)/python -m pytest tests/service/test_people_histories.py -q -s -n 2
+
+five-years: .venv/.ready ## live five years of nights with a thousand people, ESR and a Totara (long)
+	@ESRBRIDGE_TEST_PEOPLE=1000 ESRBRIDGE_TEST_DAYS=1826 $(RUN)/python -m pytest tests/service/test_five_years.py -q -s
 
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py

@@ -43,7 +43,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {"title": "ESR Bridge", "version": version("esrbridge"), "description": "What is on the broker."},
         "defaultContentType": "application/json",
         "channels": {
-            **{name: _exchange(name, messages) for name in topology.exchanges},
+            **{name: _exchange(topology, name, messages) for name in topology.exchanges},
             **{queue.name: _queue(queue.name) for queue in topology.queues},
         },
         "operations": {
@@ -69,7 +69,7 @@ def _event(name: str, kind: type[events.Event]) -> dict[str, Any]:
     }
 
 
-def _exchange(name: str, messages: dict[str, Any]) -> dict[str, Any]:
+def _exchange(topology: Topology, name: str, messages: dict[str, Any]) -> dict[str, Any]:
     if name == EVENTS:
         carried = [key for key in messages if key in events.TYPES]
     else:
@@ -78,7 +78,9 @@ def _exchange(name: str, messages: dict[str, Any]) -> dict[str, Any]:
         "address": name,
         "description": _MEANINGS[name],
         "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in carried},
-        "bindings": {"amqp": {"is": "routingKey", "exchange": {"name": name, "type": "topic", "durable": True}}},
+        "bindings": {
+            "amqp": {"is": "routingKey", "exchange": {"name": name, "type": topology.kind(name), "durable": True}}
+        },
     }
 
 

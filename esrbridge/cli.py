@@ -16,6 +16,7 @@ from rich.progress import Progress
 from esrbridge import accounts, files, letters, mappings, people
 from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
+from esrbridge.compliance import compliance
 from esrbridge.demo import run_demo
 from esrbridge.embedded import Bridge
 from esrbridge.event_pages import write as write_events
@@ -41,6 +42,7 @@ app.add_typer(files.app, name="files")
 app.add_typer(people.app, name="people")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(mappings.app, name="mappings")
+app.command()(compliance)
 
 Folder = Annotated[Path, typer.Argument(help="Holds bridge.yaml and a folder per trust.", file_okay=False)]
 

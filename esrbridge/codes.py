@@ -2,17 +2,21 @@
 
 from typing import Final
 
+from services.competency.renewal.warn import Code as RenewalCode
 from shared import errors
 from shared.accounting import REASONS
 from shared.codes import Code, LmsCode, MessageCode
 from shared.errors import BridgeError
 from shared.esr.faults import FileCode, RecordCode
+from shared.mapping_settings import MappingCode
 
 _KINDS: Final[tuple[tuple[str, type[Code]], ...]] = (
     ("Files from ESR", FileCode),
     ("Records from and to ESR", RecordCode),
     ("Completions from the LMS", LmsCode),
     ("Messages", MessageCode),
+    ("Checks of mappings", MappingCode),
+    ("Warnings of dates and renewals", RenewalCode),
 )
 
 

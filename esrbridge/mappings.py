@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at, with_bridge
@@ -85,6 +86,34 @@ def missing(target: Where, trust: Trust = "") -> None:
 
 
 @app.command()
+def explain(
+    target: Where, person_id: Annotated[str, typer.Argument(help="ESR's person ID.")], trust: Trust = ""
+) -> None:
+    """Tell what was decided on everything a person has learnt, with the reasons of dates and verdicts."""
+
+    async def read(connection: AsyncConnection, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await views.explain(connection, vpd, person_id)
+
+    with failing():
+        out(asyncio.run(_Mappings(target, trust).get(f"/people/{person_id}/decisions", read)))
+
+
+@app.command()
+def warnings(
+    target: Where,
+    trust: Trust = "",
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="Warnings listed; all are counted.")] = 100,
+) -> None:
+    """Tell where ESR and the LMS come to different dates; of certifications with a renewal in the mappings."""
+
+    async def read(connection: AsyncConnection, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await views.warnings(connection, vpd, limit)
+
+    with failing():
+        out(asyncio.run(_Mappings(target, trust).get("/mappings/warnings", read, limit=limit)))
+
+
+@app.command()
 def show(target: Where, trust: Trust = "") -> None:
     """Show the mappings in force, what will be in force later, and the draft."""
     with failing():
@@ -144,6 +173,8 @@ def add(
     until: Annotated[
         datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day of achievement.")
     ] = None,
+    expiry: Annotated[str, typer.Option("--expiry", help="Which expiry ESR is told of: lms, esr or local.")] = "lms",
+    period: Annotated[str, typer.Option("--period", help="With --expiry local: for example '2 years'.")] = "",
     trust: Trust = "",
 ) -> None:
     """Add one mapping to the draft; the draft begins as what is in force."""
@@ -152,6 +183,8 @@ def add(
         "competence_id": competence_id,
         "certification": certification,
         "direction": direction,
+        "expiry": expiry,
+        "period": period,
         "from": starts.date().isoformat() if starts else None,
         "until": until.date().isoformat() if until else None,
     }

@@ -102,6 +102,25 @@ class AddEvidence(BaseOperation):
     expires_on: str | None = None
 
 
+class WithdrawCompletion(BaseOperation):
+    """Take back the completion of a day; of others the newest is current again."""
+
+    operation: Literal["withdraw_completion"]
+    certification: Text = ""
+    completed_on: Text = ""
+    expires_on: str | None = None
+
+
+class WithdrawEvidence(BaseOperation):
+    """Take back one item of evidence."""
+
+    operation: Literal["withdraw_evidence"]
+    reference: Text = ""
+    name: Text = ""
+    completed_on: Text = ""
+    expires_on: str | None = None
+
+
 class Adopt(BaseOperation):
     """Give the account with this ``id`` another idnumber."""
 
@@ -117,6 +136,8 @@ Operation = Annotated[
     | Adopt
     | RecordCompletion
     | AddEvidence
+    | WithdrawCompletion
+    | WithdrawEvidence
     | PutJob
     | RemoveJob
     | PutHierarchy,
@@ -138,10 +159,22 @@ def _decide(db: sqlite3.Connection, operation: Operation) -> Answer:
             return _decide_account(db, operation)
         case PutJob() | RemoveJob() | PutHierarchy():
             return lms_jobs.decide(db, operation)
+        case _:
+            return _decide_learning(db, operation)
+
+
+def _decide_learning(
+    db: sqlite3.Connection, operation: RecordCompletion | AddEvidence | WithdrawCompletion | WithdrawEvidence
+) -> Answer:
+    match operation:
         case RecordCompletion():
             return _record(db, operation)
         case AddEvidence():
             return _keep_evidence(db, operation)
+        case WithdrawCompletion():
+            return _withdraw(db, operation)
+        case WithdrawEvidence():
+            return _drop_evidence(db, operation)
 
 
 def _decide_account(
@@ -262,3 +295,28 @@ def _keep_evidence(db: sqlite3.Connection, given: AddEvidence) -> Answer:
         return applied("unchanged")
     db.execute("insert or replace into evidence values (?, ?, ?, ?, ?)", row)
     return applied("recorded" if before is None else "updated")
+
+
+def _withdraw(db: sqlite3.Connection, given: WithdrawCompletion) -> Answer:
+    require_account(db, given)
+    key = (given.idnumber, given.certification)
+    mine = "where idnumber = ? and certification = ?"
+    gone = sum(
+        db.execute(f"delete from {table} {mine} and completed_on = ?", (*key, given.completed_on)).rowcount  # noqa: S608
+        for table in ("held", "history")
+    )
+    if not db.execute(f"select 1 from held {mine}", key).fetchone():  # noqa: S608
+        db.execute(f"insert into held select * from history {mine} order by completed_on desc limit 1", key)  # noqa: S608
+        db.execute(
+            f"delete from history {mine} and completed_on = (select completed_on from held {mine})",  # noqa: S608
+            (*key, *key),
+        )
+    return applied("withdrawn" if gone else "unchanged")
+
+
+def _drop_evidence(db: sqlite3.Connection, given: WithdrawEvidence) -> Answer:
+    require_account(db, given)
+    found = db.execute(
+        "delete from evidence where idnumber = ? and reference = ?", (given.idnumber, given.reference)
+    ).rowcount
+    return applied("withdrawn" if found else "unchanged")

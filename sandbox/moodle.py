@@ -1,20 +1,25 @@
 """An invented Moodle 4.3 site with its REST web service: the accounts of one trust, and the traps of the real one.
 
 Everything it knows lies in one sqlite file, and each call is one transaction. The switches of ``faults`` are kept in
-memory only. What is here was seen on a real site with debugging off; course completions, competency ratings and reports
-are not offered.
+memory only. What is here was seen on a real site with debugging off. Competencies, courses and reports are set up
+through ``competencies``, ``courses`` and ``reports``.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sandbox import database, moodle_accounts, moodle_fields, moodle_functions, moodle_params, moodle_schema
 from sandbox.moodle_access import authenticate, zone_of
-from sandbox.moodle_errors import MoodleError, database_away, maintenance
+from sandbox.moodle_competencies import Competencies
+from sandbox.moodle_courses import Courses
+from sandbox.moodle_errors import MoodleError, database_away, maintenance, write_failed
 from sandbox.moodle_params import Tree
+from sandbox.moodle_ratings import GRADE
+from sandbox.moodle_reports import Reports
 from sandbox.moodle_schema import SERVICE_ACCOUNT, TOKEN
 
 __all__ = ["SERVICE_ACCOUNT", "TOKEN", "Faults", "SandboxMoodle"]
@@ -35,6 +40,8 @@ class Faults:
     """Replies of writing calls in whose place comes the page of a proxy that would not wait (504)."""
     invalid_responses: int = 0
     """Answers of writing calls that do not pass the site's own check after the call is done."""
+    conflicts: int = 0
+    """Ratings that the database refuses, as it does one of several that rate somebody for the first time at once."""
     late_commit: float = 0.0
     """Seconds each writing call takes before it is done, whether or not anybody still waits for it."""
     rivals: list[dict[str, str]] = field(default_factory=list)
@@ -45,13 +52,19 @@ class Faults:
 class SandboxMoodle:
     """A site in the sqlite file ``state``, in the time zone ``zone``, that reads ``variables`` of a form.
 
-    A new site has a guest, an administrator and the service account whose token is ``TOKEN``.
+    ``clock`` tells its time. A new site has a guest, an administrator and the service account whose token is ``TOKEN``.
     """
 
-    def __init__(self, state: Path, *, zone: str = "Europe/London", variables: int = 5000) -> None:
+    def __init__(
+        self, state: Path, *, zone: str = "Europe/London", variables: int = 5000, clock: Callable[[], float] = time.time
+    ) -> None:
         self._state = state
         self._zone = zone
         self.variables = variables
+        self.clock = clock
+        self.competencies = Competencies(state)
+        self.courses = Courses(state, clock)
+        self.reports = Reports(state)
         self.faults = Faults()
         self.calls: list[tuple[str, int]] = []
         """Name and number of variables of each call, for tests."""
@@ -63,9 +76,12 @@ class SandboxMoodle:
         """Do one call of the form ``given`` (``wsfunction`` and its parameters). Raises MoodleError."""
         if self.faults.state == "dbconnectionfailed":
             raise database_away()
+        if self.faults.conflicts and given.get("wsfunction") == GRADE:
+            self.faults.conflicts -= 1
+            raise write_failed()
         raced = self._rival(given)
         with database.transaction(self._state) as db:
-            caller = authenticate(db, token, self._zone)
+            caller = replace(authenticate(db, token, self._zone), now=int(self.clock()))
             if self.faults.state == "sitemaintenance" and not caller.admin:
                 raise maintenance()
             result = moodle_functions.serve(db, caller, given, raced=raced)

@@ -15,7 +15,17 @@ ALL_DETAILS: Final = "moodle/user:viewalldetails"
 IDENTITY: Final = "moodle/site:viewuseridentity"
 FULL_NAMES: Final = "moodle/site:viewfullnames"
 
-CAPABILITIES: Final = (USE, CREATE, UPDATE, DETAILS, ALL_DETAILS, IDENTITY, FULL_NAMES)
+GRADE: Final = "moodle/competency:competencygrade"
+RATING_VIEW: Final = "moodle/competency:usercompetencyview"
+COMPETENCY_VIEW: Final = "moodle/competency:competencyview"
+REPORT_VIEW: Final = "moodle/reportbuilder:view"
+COMPLETION_VIEW: Final = "report/completion:view"
+COURSE_VIEW: Final = "moodle/course:view"
+
+CAPABILITIES: Final = (
+    *(USE, CREATE, UPDATE, DETAILS, ALL_DETAILS, IDENTITY, FULL_NAMES),
+    *(GRADE, RATING_VIEW, COMPETENCY_VIEW, REPORT_VIEW, COMPLETION_VIEW, COURSE_VIEW),
+)
 """What the service account needs in practice."""
 
 FUNCTIONS: Final = (
@@ -24,6 +34,18 @@ FUNCTIONS: Final = (
     "core_user_update_users",
     "core_user_get_users_by_field",
     "core_user_get_users",
+    "core_competency_read_competency_framework",
+    "core_competency_list_competencies",
+    "core_competency_get_scale_values",
+    "core_competency_grade_competency",
+    "core_competency_delete_evidence",
+    "tool_lp_data_for_user_competency_summary",
+    "core_course_get_courses_by_field",
+    "core_completion_get_course_completion_status",
+    "core_reportbuilder_list_reports",
+    "core_reportbuilder_retrieve_report",
+    "core_reportbuilder_set_filters",
+    "core_reportbuilder_filters_reset",
 )
 """The functions there are; those of the service are a part of them."""
 
@@ -36,6 +58,8 @@ class Caller:
     zone: ZoneInfo
     admin: bool
     capabilities: frozenset[str]
+    now: int = 0
+    """The moment of the call, in epoch seconds."""
 
     def may(self, capability: str) -> bool:
         """Whether the account has the capability; an administrator has all."""

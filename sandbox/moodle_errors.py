@@ -64,10 +64,32 @@ def no_permission(what: str) -> MoodleError:
     return MoodleError("required_capability_exception", "nopermissions", text)
 
 
-def no_record() -> MoodleError:
-    """No such function."""
-    text = "Can't find data record in database table external_functions."
+def no_record(table: str = "external_functions") -> MoodleError:
+    """No such function, or no such record of another table."""
+    text = f"Can't find data record in database table {table}."
     return MoodleError("dml_missing_record_exception", "invalidrecord", text)
+
+
+def invalid_persistent(why: str) -> MoodleError:
+    """A rule of competencies: the same code for all of them."""
+    return MoodleError("core\\invalid_persistent_exception", "invalidpersistenterror", f"Error: {why}")
+
+
+def refused(code: str) -> MoodleError:
+    """A refusal that has a code of its own."""
+    return MoodleError("moodle_exception", code, f"error/{code}")
+
+
+def report_refused() -> MoodleError:
+    """The report is not there for this account: it is in none of its audiences, or may see no reports."""
+    text = "You cannot view this report"
+    return MoodleError("core_reportbuilder\\report_access_exception", "errorreportview", text)
+
+
+def no_course_access() -> MoodleError:
+    """The account may not enter the course."""
+    text = "Course or activity not accessible."
+    return MoodleError("require_login_exception", "requireloginerror", text)
 
 
 def coding_error() -> MoodleError:

@@ -3,11 +3,18 @@
 import sqlite3
 from typing import Any, Final
 
-from sandbox import moodle_accounts, moodle_lookups, moodle_params
+from sandbox import (
+    moodle_accounts,
+    moodle_courses,
+    moodle_lookups,
+    moodle_params,
+    moodle_ratings,
+    moodle_reports,
+)
 from sandbox.moodle_access import Caller, require_function
-from sandbox.moodle_errors import access_refused
 from sandbox.moodle_params import Tree
 
+_LEARNING: Final = moodle_ratings.FUNCTIONS | moodle_courses.FUNCTIONS | moodle_reports.FUNCTIONS
 _TRANSPORT: Final = ("wstoken", "wsfunction", "moodlewsrestformat")
 
 
@@ -35,4 +42,5 @@ def serve(db: sqlite3.Connection, caller: Caller, form: Tree, *, raced: bool = F
             asked = moodle_params.checked(moodle_params.SEARCH, given)
             return moodle_lookups.search(db, caller, asked["criteria"])
         case _:
-            raise access_refused()
+            parameters, work = _LEARNING[function]
+            return work(db, caller, moodle_params.checked(parameters, given))

@@ -21,7 +21,12 @@ from sandbox.moodle_errors import MoodleError, invalid_response
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of a body (``post_max_size``); a longer one is dropped whole."""
 
-_WRITES: Final = ("core_user_create_users", "core_user_update_users")
+_WRITES: Final = (
+    "core_user_create_users",
+    "core_user_update_users",
+    "core_competency_grade_competency",
+    "core_competency_delete_evidence",
+)
 _FORM: Final = "application/x-www-form-urlencoded"
 _PAGE: Final = "<!DOCTYPE html><html><body><h1>{}</h1></body></html>"
 

@@ -4,12 +4,15 @@ import sqlite3
 from typing import Final
 
 from sandbox.moodle_access import CAPABILITIES, FUNCTIONS
+from sandbox.moodle_competencies import SCHEMA as COMPETENCIES
+from sandbox.moodle_courses import SCHEMA as COURSES
+from sandbox.moodle_reports import SCHEMA as REPORTS
 
 TOKEN: Final = "invented-moodle-token"  # noqa: S105 - an invented one
 SERVICE_ACCOUNT: Final = 3
 """Id of the account the token belongs to."""
 
-SCHEMA: Final = """
+_ACCOUNTS: Final = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists "user" (
     id integer primary key autoincrement, username text not null unique, firstname text not null default '',
@@ -29,8 +32,9 @@ create table if not exists field_value (
 create table if not exists token (token text primary key, user integer not null, state text not null);
 create table if not exists capability (user integer not null, name text not null, primary key (user, name));
 create table if not exists service (function text primary key);
-create table if not exists session (user integer primary key)
+create table if not exists session (user integer primary key);
 """
+SCHEMA: Final = _ACCOUNTS + COMPETENCIES + COURSES + REPORTS
 
 
 def furnish(db: sqlite3.Connection) -> None:

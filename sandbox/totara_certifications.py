@@ -169,13 +169,17 @@ class TotaraCertifications(TotaraSite):
         return [row for row in self._rows("select * from cert_event order by id") if name in (None, row["name"])]
 
     def certification_report(self, *, history: bool = False) -> bytes:
-        """Return the certification report as CSV: current records, with ``history`` also earlier ones."""
-        rows = self.completions() + (self.history() if history else [])
-        return totara_cert_report.written(rows, self.settings.zone)
+        """Return a certification report as CSV: current records, or with ``history`` the earlier ones."""
+        if history:
+            return totara_cert_report.history(self.history(), self.settings.zone)
+        return totara_cert_report.current(self.completions(), self.settings.zone)
 
-    def write_certification_report(self, path: Path, *, history: bool = False) -> None:
-        """Write the report as its schedule exports it to the file system."""
+    def write_certification_report(self, path: Path, *, history: bool = False) -> bool:
+        """Write a report as its schedule exports it to the file system: not at all when it has no rows."""
+        if not (self.history() if history else self.completions()):
+            return False
         put_file(path, self.certification_report(history=history))
+        return True
 
     @staticmethod
     def _key(db: Any, username: str, certification: str) -> tuple[int, int]:  # noqa: ANN401

@@ -76,6 +76,11 @@ class LmsCode(Code):
         "the same reference stands twice in the request with different content",
         "Find out in the LMS which of the two is right, and send the other under its own reference or not at all.",
     )
+    L107 = (
+        "L107",
+        "the certification's status is none of the profile's texts",
+        "Add the text to 'statuses' of the profile (docs/lms-files.md), then replay the record.",
+    )
 
 
 class MessageCode(Code):

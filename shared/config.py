@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from shared.account_settings import AccountPolicy
+from shared.compliance_settings import ComplianceSettings
 from shared.errors import ConfigurationError
 from shared.lms_settings import LmsSettings
 from shared.people_settings import PeopleSettings
@@ -54,6 +55,8 @@ class CompletionPolicy(_Section):
 
     cut_off: TimeOfDay = "18:00"
     """Local time at which the day's completion file is written."""
+    hold_days: int = Field(default=0, ge=0, le=31)
+    """Days that a completion waits: ESR may come to hold the same learning by another way, and is then not sent it."""
     first_sequence: int = Field(default=1, ge=1)
     """Number of the first completion file, where a trust moves over from another interface."""
 
@@ -90,6 +93,7 @@ class TrustConfig(_Section):
     accounts: AccountPolicy = AccountPolicy()
     completions: CompletionPolicy = CompletionPolicy()
     calendar: FileCalendar = FileCalendar()
+    compliance: ComplianceSettings = ComplianceSettings()
     archive_days: int = Field(default=400, ge=1)
     """How long raw files are kept; their names and checksums are kept for ever."""
 

@@ -71,6 +71,7 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     organisation_name: str = ""
     location_id: str = ""
     staff_group: str = ""
+    assignment_category: str = ""
     job_role: str = ""
     grade: str = ""
     payroll: str = ""
@@ -164,12 +165,16 @@ class AchievementEvent(Event, frozen=True, kw_only=True):
     competence_name: str
     achieved_on: str
     expires_on: str = ""
+    reason: str = ""
+    """Why it expires on that day, or why it is evidence only."""
 
 
 class CompetenceAchieved(AchievementEvent, frozen=True, kw_only=True):
     """An achievement that stands for a certification in the LMS."""
 
     certification: str
+    due_on: str = ""
+    """The last expiry of a certification that has expired in the LMS; Totara counts the next one from it."""
 
 
 class EvidenceRecorded(AchievementEvent, frozen=True, kw_only=True):
@@ -177,11 +182,24 @@ class EvidenceRecorded(AchievementEvent, frozen=True, kw_only=True):
 
 
 class CompetenceWithdrawn(Event, frozen=True, kw_only=True):
-    """ESR no longer holds an achievement it told us of. The trust decides; the LMS record is left as it is."""
+    """ESR no longer holds an achievement it told us of."""
 
     person_id: str
     key: str
     revision: int
+    withdraw: bool = False
+    """Whether the LMS is to give it back; by the trust's own rule. Else it stays, and is reported."""
+
+
+class CompetenceMirrored(Event, frozen=True, kw_only=True):
+    """ESR holds by itself what the LMS holds too: the completion of that day need not be sent if it has not left."""
+
+    person_id: str
+    key: str
+    revision: int
+    competence_id: str
+    completed_on: str
+    """The day of the LMS's completion; mostly ESR's own day."""
 
 
 class CertificationCompleted(Event, frozen=True, kw_only=True):
@@ -198,6 +216,8 @@ class CertificationCompleted(Event, frozen=True, kw_only=True):
     completed_at: str = ""
     method: str = ""
     course: str = ""
+    reason: str = ""
+    """Why it expires on that day."""
 
 
 class MappingMissing(Event, frozen=True, kw_only=True):
@@ -413,7 +433,14 @@ _PUBLISHED: Final = {
         DuplicatePersonSuspected,
         HierarchyChanged,
     ),
-    "competency": (CompetenceAchieved, EvidenceRecorded, CompetenceWithdrawn, CertificationCompleted, MappingMissing),
+    "competency": (
+        CompetenceAchieved,
+        EvidenceRecorded,
+        CompetenceWithdrawn,
+        CompetenceMirrored,
+        CertificationCompleted,
+        MappingMissing,
+    ),
     "outbound": (
         AccountProvisioned,
         AccountPromoted,

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.moodle.settings import MoodleSettings
 from shared.transport.settings import Connection
 
-Driver = Literal["files", "sandbox", "totara-graphql", "totara-hr-import", "moodle-rest"]
+Driver = Literal["files", "sandbox", "totara-graphql", "totara-hr-import", "totara-completion-upload", "moodle-rest"]
 
 Shortname = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 """A profile field's short name in the LMS."""
@@ -16,7 +17,9 @@ Shortname = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 DOES_JOBS = frozenset({"files", "sandbox", "totara-graphql", "totara-hr-import"})
 """Drivers that send job assignments; Moodle has none."""
 
-DOES_LEARNING = frozenset({"files", "sandbox"})
+_KEEPS_NO_ACCOUNTS = frozenset({"totara-completion-upload"})
+
+DOES_LEARNING = frozenset({"totara-completion-upload", "files", "sandbox", "moodle-rest"})
 
 _ASKED_OVER_HTTP = frozenset({"sandbox", "totara-graphql", "moodle-rest"})
 
@@ -58,14 +61,18 @@ class HrImportSettings(_Section):
     """Name of the HR Import log report (CSV), ``*`` allowed; empty: none comes."""
 
 
-class MoodleSettings(_Section):
-    """Moodle's REST web services."""
+class CompletionUploadSettings(_Section):
+    """Totara's upload of completion records, by CSV files that somebody submits."""
 
-    known_user: str = ""
-    """Idnumber of an account that is there and is not the token's own: looked up at start, because missing rights
-    look like nobody being there."""
-    variables: int = Field(default=900, ge=50, le=900)
-    """Form variables in one call. PHP drops those over its limit without a word; its own default is 1,000."""
+    connection: Connection = Connection()
+    """Delivers to the folder files are uploaded from. Nothing said: the trust's local folder
+    ``completion-upload/ready``."""
+    rows: int = Field(default=500, ge=1, le=10_000)
+    """Rows of one file. What goes wrong in the product's task, goes wrong for a file."""
+    date_format: Literal["Y-m-d", "Y/m/d", "d/m/Y", "d-m-Y", "d.m.Y", "m/d/Y"] = "Y-m-d"
+    """As chosen on the form."""
+    delimiter: Literal[",", ";", "|", ":", "\t"] = ","
+    encoding: Literal["UTF-8", "ISO-8859-1"] = "UTF-8"
 
 
 class Routes(_Section):
@@ -96,11 +103,14 @@ class LmsSettings(_Section):
     timeout_seconds: float = Field(default=30.0, gt=0, le=300)
     graphql: GraphqlSettings = GraphqlSettings()
     hr_import: HrImportSettings = HrImportSettings()
+    completion_upload: CompletionUploadSettings = CompletionUploadSettings()
     moodle: MoodleSettings = MoodleSettings()
     connection: Connection = Connection()
     """Where completion files are collected from, and files for the LMS delivered to."""
     completions_profile: str = "esrbridge-completions"
     """The form of its completion files: a built-in profile, or the path of one relative to ``bridge.yaml``."""
+    file_profiles: dict[str, str] = {}
+    """Profiles of files whose name is like a pattern (``*`` for anything); the first that fits."""
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -117,10 +127,16 @@ class LmsSettings(_Section):
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
+        if self.accounts_driver in _KEEPS_NO_ACCOUNTS:
+            raise ValueError(f"driver '{self.accounts_driver}' keeps no accounts; name it in 'routes.learning'")
         if self.routes.jobs is not None and self.routes.jobs not in DOES_JOBS:
             raise ValueError(f"driver '{self.routes.jobs}' has no job assignments")
         if self.routes.learning is not None and self.routes.learning not in DOES_LEARNING:
             raise ValueError(f"driver '{self.routes.learning}' does not take completions")
+        if "moodle-rest" in (self.routes.learning, self.learning_driver) and self.moodle.framework is None:
+            raise ValueError("driver 'moodle-rest' takes completions as competency ratings: set 'moodle.framework'")
+        if self.moodle.completions.report and not (self.url and _private(self.url) and self.token_file):
+            raise ValueError("'moodle.completions' needs 'token_file' and a 'url' that begins with https:")
         return self
 
     @property
@@ -135,8 +151,12 @@ class LmsSettings(_Section):
 
     @property
     def learning_driver(self) -> Driver:
-        """The driver of completions and evidence; files where ``driver`` does not take them."""
-        return self.routes.learning or (self.driver if self.driver in DOES_LEARNING else "files")
+        """The driver of completions and evidence; files where ``driver`` does not take them.
+
+        Moodle takes them where there is a competency framework to rate in.
+        """
+        able = self.driver in DOES_LEARNING and (self.driver != "moodle-rest" or self.moodle.framework is not None)
+        return self.routes.learning or (self.driver if able else "files")
 
     @property
     def drivers(self) -> set[Driver]:
@@ -151,19 +171,25 @@ class LmsSettings(_Section):
 
     def beside(self, folder: Path) -> Self:
         """Return the settings with relative paths read from ``folder``."""
-        profile = self.completions_profile
-        if profile.endswith((".yaml", ".yml")):
-            profile = str(folder / profile)
         secret = self.graphql.client_secret_file
         return self.model_copy(
             update={
                 "token_file": folder / self.token_file if self.token_file else None,
-                "completions_profile": profile,
+                "completions_profile": _placed(folder, self.completions_profile),
+                "file_profiles": {name: _placed(folder, profile) for name, profile in self.file_profiles.items()},
                 "graphql": self.graphql.model_copy(update={"client_secret_file": folder / secret if secret else None}),
                 "connection": self.connection.beside(folder),
                 "hr_import": self.hr_import.model_copy(update={"connection": self.hr_import.connection.beside(folder)}),
+                "completion_upload": self.completion_upload.model_copy(
+                    update={"connection": self.completion_upload.connection.beside(folder)}
+                ),
             }
         )
+
+
+def _placed(folder: Path, profile: str) -> str:
+    """Return a profile's built-in name as it is, and a path as one from ``folder``."""
+    return str(folder / profile) if profile.endswith((".yaml", ".yml")) else profile
 
 
 def _private(url: str) -> bool:

@@ -24,7 +24,8 @@ Source = Literal["own", "brought_before_hire", "brought_after_hire"]
 
 SOURCES: Final[tuple[Source, ...]] = ("own", "brought_before_hire", "brought_after_hire")
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=700)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=700, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+"""A name or id as ESR or the LMS writes it: without control characters and line breaks, which YAML would change."""
 
 
 class _Section(BaseModel):
@@ -56,12 +57,42 @@ class AcceptanceRule(Acceptance):
         return self
 
 
+PERIOD: Final = r"^[1-9][0-9]{0,3} (day|week|month|year)s?$"
+
+ExpiryOf = Literal["lms", "esr", "local"]
+"""Whose expiry ESR is told: the LMS's own, by the renewal period of ESR's definition, or by the mapping's period."""
+
+
+class Dates(_Section):
+    """How dates are counted, and which side's counts where they differ."""
+
+    when_they_differ: Literal["newest", "esr", "lms"] = "newest"
+    """``newest``: the later achievement. ``esr``: ESR's, as long as it runs. ``lms``: the LMS's."""
+    same_within_days: int = Field(default=0, ge=0, le=31)
+    """Achievements of one competence by two routes, at most so many days apart, are one."""
+    months: Literal["last-day-stays", "shorten", "overflow"] = "last-day-stays"
+    """What becomes of a day that a month does not have."""
+    day: Literal["same-day", "day-before"] = "same-day"
+    """Whether the anniversary is the expiry, or the day before."""
+
+
+class Renewal(_Section):
+    """How the LMS renews a certification, as its administrator set it up there; with it, dates are foretold."""
+
+    certification: Name
+    method: Literal["completion", "expiry", "fixed"]
+    active: str = Field(pattern=PERIOD)
+    window: str = Field(pattern=PERIOD)
+    minimum: str = Field(default="", pattern=rf"{PERIOD}|^$")
+    """Counts for ``fixed`` only."""
+
+
 class Row(_Section):
     """One ESR competence stands for one LMS certification. Several rows make one to many and many to one."""
 
-    competence: str = Field(default="", max_length=700)
+    competence: Name | Literal[""] = ""
     """Name as ESR writes it, trailing ``|`` included."""
-    competence_id: str = Field(default="", max_length=30)
+    competence_id: Annotated[Name, StringConstraints(max_length=30)] | Literal[""] = ""
     """ESR's id in this trust; takes precedence over the name."""
     certification: Name
     """The certification's id number in the LMS."""
@@ -72,6 +103,10 @@ class Row(_Section):
     """Last day of achievement or completion that the row is about."""
     accept: Acceptance | None = None
     """Beats the trust's rules."""
+    expiry: ExpiryOf = "lms"
+    """Which expiry ESR is told of."""
+    period: str = Field(default="", pattern=rf"{PERIOD}|^$")
+    """The trust's own renewal period; empty with ``expiry: local``: it does not expire."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -79,6 +114,8 @@ class Row(_Section):
             raise ValueError("a mapping names a competence by 'competence' or 'competence_id'")
         if self.starts and self.until and self.until < self.starts:
             raise ValueError("'until' is before 'from'")
+        if self.period and self.expiry != "local":
+            raise ValueError("a 'period' needs 'expiry: local'")
         return self
 
     @property
@@ -109,6 +146,23 @@ class MappingSet(_Section):
     """The first rule that fits decides; without one, everything is accepted."""
     for_esr: tuple[Name, ...] = ()
     """The trust's own list: ids or names of competences that go to ESR besides the subjects of the CSTF."""
+    dates: Dates = Dates()
+    renewals: tuple[Renewal, ...] = ()
+    """How the LMS renews certifications; of those not named nothing is foretold."""
+    on_removal: Literal["report", "withdraw"] = "report"
+    """What becomes of an achievement in the LMS that ESR has deleted: it stays and is reported, or is withdrawn."""
+
+    @model_validator(mode="after")
+    def _renewals_once(self) -> Self:
+        named = [one.certification for one in self.renewals]
+        if len(named) != len(set(named)):
+            raise ValueError("a certification has two renewals")
+        return self
+
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """Everything that concerns everybody, whatever is mapped."""
+        return (self.accept, self.for_esr, self.dates, self.renewals)
 
 
 class MappingCode(Code):

@@ -14,6 +14,9 @@ from shared.messaging.message import Message
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, str])
 
+WITHOUT_LINE: Final = frozenset({"certification.upsert"})
+"""What a file can say without a line: who is in a report no more. It is older than whatever a line of the file says."""
+
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
@@ -39,7 +42,7 @@ def encode(fields: Mapping[str, str]) -> bytes:
 
 def decode(message: Message) -> Record:
     """Read a record message. Raises RecordError when it is not one of ours."""
-    if not (message.vpd and message.file_no and message.line):
+    if not (message.vpd and message.file_no and (message.line or message.type in WITHOUT_LINE)):
         raise RecordError(MessageCode.R900, "the message does not say which trust, file and line it comes from")
     try:
         fields = _FIELDS.decode(message.body)

@@ -18,23 +18,39 @@ def fate_of(decision: Decision) -> Fate | None:
 
 
 def announce(
-    unit: Unit, key: PersonKey, decision: Decision | None, before: Decision | None, revision: int, cause: Cause
+    unit: Unit,
+    key: PersonKey,
+    decision: Decision | None,
+    before: Decision | None,
+    revision: int,
+    cause: Cause,
+    withdraws: bool = False,
 ) -> None:
-    """Emit the event for a decision that is new, different, or gone (None)."""
-    event = _event(key, decision, before, revision, cause)
+    """Emit the event for a decision that is new, different, or gone (None).
+
+    ``withdraws``: whether the trust has the LMS give back what ESR has deleted.
+    """
+    event = _event(key, decision, before, revision, cause, withdraws)
     if event is not None:
         subject = decision or before
         unit.emit(event, key[1], *(subject.identity if subject else ()), revision)
 
 
 def _event(
-    key: PersonKey, decision: Decision | None, before: Decision | None, revision: int, cause: Cause
+    key: PersonKey, decision: Decision | None, before: Decision | None, revision: int, cause: Cause, withdraws: bool
 ) -> events.Event | None:
     vpd, person_id = key
     if decision is None or decision.verdict == "requirement":
         if before is None or before.verdict not in _ON_ITS_WAY:
             return None
-        return events.CompetenceWithdrawn(vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision)
+        return events.CompetenceWithdrawn(
+            vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision, withdraw=withdraws
+        )
+    if decision.verdict == "mirror":
+        return events.CompetenceMirrored(
+            vpd=vpd, cause=cause, person_id=person_id, key=decision.key, revision=revision,
+            competence_id=decision.competence_id, completed_on=decision.completed_at,
+        )  # fmt: skip
     if decision.verdict == "to_esr":
         return _completed(key, decision, revision)
     if decision.verdict == "unmapped":
@@ -53,9 +69,10 @@ def _achieved(key: PersonKey, decision: Decision, revision: int, cause: Cause) -
         "competence_name": decision.competence_name,
         "achieved_on": decision.achieved_on,
         "expires_on": decision.expires_on,
+        "reason": decision.reason,
     }
     if decision.verdict == "certification":
-        return events.CompetenceAchieved(**said, certification=decision.certification)
+        return events.CompetenceAchieved(**said, certification=decision.certification, due_on=decision.due_on)
     return events.EvidenceRecorded(**said)
 
 
@@ -75,4 +92,5 @@ def _completed(key: PersonKey, decision: Decision, revision: int) -> events.Cert
         completed_at=decision.completed_at,
         method=decision.method,
         course=decision.course,
+        reason=decision.reason,
     )

@@ -54,6 +54,12 @@ def _add_decisions(router: APIRouter, reader: Reader) -> None:
         async with reader.trust(vpd) as connection:
             return await store.count_by_verdict(connection, vpd)
 
+    @router.get("/people/{person_id}/decisions")
+    async def explain(vpd: Vpd, person_id: str) -> list[dict[str, Any]]:
+        """What was decided on everything a person has learnt, and why."""
+        async with reader.trust(vpd) as connection:
+            return await views.explain(connection, vpd, person_id)
+
     @router.get("/parked")
     async def parked(vpd: Vpd) -> list[dict[str, Any]]:
         """What waits for its person or its competence, with file and line."""
@@ -86,6 +92,12 @@ def _add_mappings(router: APIRouter, reader: Reader, desk: MappingDesk) -> None:
         """What arrived and no mapping covers, most frequent first."""
         async with reader.trust(vpd) as connection:
             return await queue.missing(connection, vpd)
+
+    @router.get("/mappings/warnings")
+    async def warnings(vpd: Vpd, limit: Limit = 100) -> dict[str, Any]:
+        """Where ESR and the LMS come to different dates; codes as in docs/renewal.md."""
+        async with reader.trust(vpd) as connection:
+            return await views.warnings(connection, vpd, limit)
 
     @router.get("/mappings/definitions")
     async def definitions(vpd: Vpd) -> list[dict[str, Any]]:

@@ -6,6 +6,9 @@ from typing import Final
 
 import msgspec
 
+from services.competency.renewal.esr import Counting, DayRule, Expiry, by_esr, by_lms, by_local_period
+from services.competency.renewal.periods import MonthRule, Period
+from services.competency.renewal.totara import Renewal
 from shared import config
 from shared.cstf import CoreSkill, subject_of
 from shared.mapping_settings import Acceptance, MappingSet, Row, of_config
@@ -20,6 +23,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     competence_name: str
     date_from: date
     date_to: date | None = None
+    renewal_period_frequency: str = ""
+    renewal_period_units: str = ""
 
     @property
     def skill(self) -> CoreSkill | None:
@@ -43,6 +48,8 @@ class Catalogue:
         ordered = sorted(definitions.values(), key=lambda one: (one.date_from, one.competence_id))
         self._by_name = {one.competence_name: one for one in ordered}
         self._for_esr = frozenset(self.said.for_esr)
+        self._renewals = {one.certification: one for one in self.said.renewals}
+        self.counting = Counting(MonthRule(self.said.dates.months), DayRule(self.said.dates.day))
 
     def find(self, competence_id: str, name: str) -> Definition | None:
         """Return the definition meant: by id, else by exact name, since ESR may leave the id blank."""
@@ -79,20 +86,44 @@ class Catalogue:
                 return rule
         return _ANYTHING
 
-    def competences(self, certification: str, day: date) -> list[tuple[str, Definition | None]]:
+    def esr_expiry(self, definition: Definition, achieved: date) -> Expiry:
+        """Return the expiry ESR works out where an achievement brings none."""
+        every = definition.renewal_period_frequency
+        return by_esr(
+            achieved,
+            int(every) if every.isdecimal() else None,
+            definition.renewal_period_units,
+            definition.competence_id,
+            self.counting,
+        )
+
+    def expiry(self, row: Row, definition: Definition, achieved: date, shown: date | None) -> Expiry:
+        """Return the expiry that ESR is told of for a completion; ``shown`` is what the LMS shows."""
+        if row.expiry == "esr":
+            return self.esr_expiry(definition, achieved)
+        if row.expiry == "local":
+            return by_local_period(achieved, Period.parse(row.period), row.certification, self.counting)
+        return by_lms(shown, row.certification, self.counting.day)
+
+    def renewal(self, certification: str) -> Renewal | None:
+        """Return how the LMS renews a certification, where the trust has said so."""
+        said = self._renewals.get(certification)
+        return Renewal.parse(said.method, said.active, said.window, said.minimum) if said else None
+
+    def competences(self, certification: str, day: date) -> list[tuple[Row, Definition | None]]:
         """Return the competences that a completion of that day is for in ESR: as mapped, and the definition if known.
 
         Two mappings that mean the same definition, one by id and one by name, count once. A version that ESR has ended
         is left out where another version of the same subject and level takes its place: ESR would refuse it.
         """
-        found: dict[str, tuple[str, Definition | None]] = {}
+        found: dict[str, tuple[Row, Definition | None]] = {}
         for row in self.said.mappings:
             definition = self.defined(row)
             if row.certification == certification and row.to_esr and row.covers(day) and self.for_esr(row, definition):
-                found.setdefault(definition.competence_id if definition else row.said, (row.said, definition))
+                found.setdefault(definition.competence_id if definition else row.said, (row, definition))
         running = {kind_of(one) for _, one in found.values() if one is not None and one.runs(day)}
         return [
-            (said, one) for said, one in found.values() if one is None or one.runs(day) or kind_of(one) not in running
+            (row, one) for row, one in found.values() if one is None or one.runs(day) or kind_of(one) not in running
         ]
 
     def knows(self, certification: str, day: date) -> bool:

@@ -9,9 +9,12 @@ from typing import Final
 
 from services.competency import queue, store, versions
 from services.competency.announce import announce, fate_of
+from services.competency.compliance import store as compliance
+from services.competency.compliance.holdings import held_by
 from services.competency.domain import Catalogue, Decision, decide
 from services.competency.store import Held, PersonKey
 from shared.accounting import Fate
+from shared.clock import Clock
 from shared.config import BridgeConfig
 from shared.db.facts import FactStore
 from shared.db.unit import Unit
@@ -19,6 +22,9 @@ from shared.errors import DecisionError
 from shared.events import Cause, MappingMissing
 from shared.facts import Fact, newest
 from shared.mapping_settings import MappingSet, from_json, of_config
+
+OF_THE_LMS: Final = ("completion", "certification")
+"""Facts whose files are counted apart from ESR's."""
 
 NO_CAUSE: Final = Cause("", "", 0)
 
@@ -29,9 +35,10 @@ Mappings = Dictionary[str, MappingSet]
 class Deriver:
     """Decides for people under the mappings in force."""
 
-    def __init__(self, config: BridgeConfig, facts: FactStore) -> None:
+    def __init__(self, config: BridgeConfig, facts: FactStore, clock: Clock) -> None:
         self._config = config
         self._facts = facts
+        self._clock = clock
 
     def configured(self, vpd: str) -> MappingSet:
         """Return what ``bridge.yaml`` says: in force until a version is applied."""
@@ -63,27 +70,31 @@ class Deriver:
         states = await store.lock(unit.connection, concerned)
         facts = await self._facts.live(unit.connection, states)
         before = await store.decisions(unit.connection, states)
-        trusts = sorted({vpd for vpd, _ in states})
+        trusts, day = sorted({vpd for vpd, _ in states}), self._clock.today()
         catalogues = {vpd: await self.catalogue(unit, vpd, mappings[vpd]) for vpd in trusts}
+        withdraws = {vpd: said.on_removal == "withdraw" for vpd, said in mappings.items()}
         changed: list[tuple[PersonKey, Held]] = []
         gone: list[tuple[PersonKey, Decision]] = []
         unmapped: dict[tuple[str, str], Cause] = {}
+        holdings = {}
         for key, known in states.items():
             held = before.get(key, {})
             said = said_of(held)
-            decided = decide(known, facts.get(key, ()), catalogues[key[0]], said)
+            decided = decide(known, facts.get(key, ()), catalogues[key[0]], said, day)
+            holdings[key] = held_by(facts.get(key, ()), catalogues[key[0]], decided)
             cause = _newer(concerned[key], facts.get(key, ()))
             for identity, decision in decided.items():
-                changed += _change(unit, key, decision, held.get(identity), cause)
+                changed += _change(unit, key, decision, held.get(identity), cause, withdraws[key[0]])
                 if decision.why == "unmapped":
                     unmapped.setdefault((key[0], decision.competence_name), cause)
             for identity, decision in said.items():
                 if identity not in decided:
                     gone.append((key, decision))
-                    announce(unit, key, None, decision, held[identity].revision + 1, cause)
+                    announce(unit, key, None, decision, held[identity].revision + 1, cause, withdraws[key[0]])
                     _settle_old_line(unit, key[0], decision)
         await store.save(unit.connection, changed)
         await store.remove(unit.connection, gone)
+        await compliance.keep(unit.connection, holdings)
         await _tell_missing(unit, unmapped)
 
 
@@ -99,7 +110,7 @@ async def _tell_missing(unit: Unit, unmapped: Dictionary[tuple[str, str], Cause]
 
 
 def _change(
-    unit: Unit, key: PersonKey, decision: Decision, held: Held | None, cause: Cause
+    unit: Unit, key: PersonKey, decision: Decision, held: Held | None, cause: Cause, withdraws: bool
 ) -> list[tuple[PersonKey, Held]]:
     """Announce and settle one decision; return it for storing when it is new or different."""
     waited = fate_of(decision)
@@ -117,7 +128,7 @@ def _change(
     revision = held.revision if held else 0
     if before is None or before.content != decision.content:
         revision += 1
-        announce(unit, key, decision, before, revision, cause)
+        announce(unit, key, decision, before, revision, cause, withdraws)
     return [(key, Held(decision, revision))]
 
 
@@ -129,5 +140,5 @@ def _settle_old_line(unit: Unit, vpd: str, before: Decision) -> None:
 
 def _newer(cause: Cause, facts: Sequence[Fact]) -> Cause:
     """The gate of what is decided: the newest ESR file that it rests on."""
-    version = newest([fact for fact in facts if fact.entity != "completion"])
+    version = newest([fact for fact in facts if fact.entity not in OF_THE_LMS])
     return cause if cause.file_no >= version.file_no else Cause("feed", version.file, version.file_no)

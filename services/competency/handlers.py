@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.competency import queue, store, versions
+from services.competency.compliance import store as compliance
 from services.competency.deriver import NO_CAUSE, Deriver, Mappings
 from services.competency.desk import MappingDesk
 from services.competency.reading import deletion_of, fact_of
@@ -36,7 +37,7 @@ class CompetencyHandlers:
     def __init__(self, work: Work, config: BridgeConfig) -> None:
         self._work = work
         self._facts = FactStore(store.SCHEMA)
-        self._deriver = Deriver(config, self._facts)
+        self._deriver = Deriver(config, self._facts, work.clock)
         self.desk = MappingDesk(work, self._deriver, self._facts)
 
     async def on_records(self, messages: Sequence[Message]) -> None:
@@ -71,6 +72,7 @@ class CompetencyHandlers:
         if people:
             async with self._work.engine.begin() as connection:
                 await store.learn(connection, {key: event.person for key, event in people.items()})
+                await compliance.learn(connection, {key: event.person for key, event in people.items()})
         async with self._work.unit() as unit:
             mappings = await self._deriver.hold(unit, {vpd for vpd, _ in people}) if people else {}
             await self._deriver.people(unit, mappings, {key: event.cause for key, event in people.items()})

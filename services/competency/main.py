@@ -2,6 +2,7 @@
 
 from services.competency import handlers
 from services.competency.api import make_router
+from services.competency.compliance.api import add_compliance_routes
 from services.competency.handlers import CompetencyHandlers
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
@@ -13,6 +14,8 @@ NAME = "competency"
 def build(context: Context) -> Component:
     """Put the service together."""
     competency = CompetencyHandlers(context.work, context.config)
+    router = make_router(context.reader, competency.desk)
+    add_compliance_routes(router, context.reader, context.config, context.clock)
     return Component(
         name=NAME,
         work=context.work,
@@ -21,7 +24,7 @@ def build(context: Context) -> Component:
             Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, context.work.give_up),
         ),
         jobs=(Job("tick", competency.tick),),
-        router=make_router(context.reader, competency.desk),
+        router=router,
     )
 
 

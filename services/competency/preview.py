@@ -21,8 +21,8 @@ Change = tuple[str, str, str, str]
 
 
 def changed_rows(one: MappingSet, other: MappingSet) -> list[Row]:
-    """Return the mappings that two sets do not share: all of both where acceptance or the trust's list differs."""
-    if (one.accept, one.for_esr) != (other.accept, other.for_esr):
+    """Return the mappings that two sets do not share: all of both where rules for all of them differ."""
+    if one.rules != other.rules:
         return list({*_keyed(one), *_keyed(other)})
     return [*(_keyed(one) - _keyed(other)), *(_keyed(other) - _keyed(one))]
 
@@ -40,7 +40,7 @@ class Preview:
 
     async def of(self, vpd: str, now: MappingSet, then: MappingSet, limit: int) -> dict[str, Any]:
         """Return who gains and who loses what, up to ``limit`` person IDs for each mapping."""
-        rows = changed_rows(now, then)
+        rows, day = changed_rows(now, then), self._work.clock.today()
         people = 0
         gains: dict[Change, list[str]] = defaultdict(list)
         losses: dict[Change, list[str]] = defaultdict(list)
@@ -55,7 +55,7 @@ class Preview:
                 held = await store.decisions(connection, keys)
                 for key in keys:
                     before = said_of(held.get(key, {}))
-                    decided = decide(known.get(key, Known()), facts.get(key, ()), catalogue, before)
+                    decided = decide(known.get(key, Known()), facts.get(key, ()), catalogue, before, day)
                     _compare(key, before.values(), decided.values(), gains, losses)
                 people += len(keys)
                 if len(keys) < STEP:

@@ -71,7 +71,8 @@ _OWNERS: Final = (
     "SELECT DISTINCT f.owner FROM competency.facts f WHERE f.vpd = :vpd AND f.owner <> '' AND f.owner > :after AND ("
     "f.entity = 'competency_element' AND (f.data->>'competence_id' = ANY(CAST(:competences AS text[])) "
     "OR f.data->>'competency_name' = ANY(CAST(:competences AS text[]))) "
-    "OR f.entity = 'completion' AND f.data->>'certification_idnumber' = ANY(CAST(:certifications AS text[]))) "
+    "OR f.entity IN ('completion', 'certification') "
+    "AND f.data->>'certification_idnumber' = ANY(CAST(:certifications AS text[]))) "
     "ORDER BY 1 LIMIT CAST(:most AS bigint)"
 )
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Index, MetaData, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.db import tables
 
@@ -13,6 +13,11 @@ METADATA: Final = MetaData(schema=SCHEMA)
 OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
 FACTS: Final = tables.facts(METADATA)
+Index(
+    "facts_requirements",
+    FACTS.c.vpd,
+    postgresql_where=text("entity = 'competency_element' AND data ->> 'competency_type' = 'REQUIREMENT'"),
+)
 DELETIONS: Final = tables.deletions(METADATA)
 
 PEOPLE: Final = Table(
@@ -88,4 +93,30 @@ MISSING: Final = Table(
     METADATA,
     Column("vpd", Text, primary_key=True),
     Column("name", Text, primary_key=True, comment="a competence of which it was told once that no mapping covers it"),
+)
+
+STAFF: Final = Table(
+    "staff",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("human", Text, nullable=False, comment="person ID of the record that stands for this human"),
+    Column("traits", ARRAY(Text), nullable=False, comment="what requirements may name; none: nothing is required"),
+    Column("employee_number", Text, nullable=False, server_default=""),
+    Column("name", Text, nullable=False, server_default="", comment="shown on request only"),
+    Column("organisation_id", Text, nullable=False, server_default=""),
+    Column("organisation_name", Text, nullable=False, server_default=""),
+    Column("staff_group", Text, nullable=False, server_default=""),
+    Column("position_name", Text, nullable=False, server_default=""),
+)
+
+HOLDINGS: Final = Table(
+    "holdings",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("competence_id", Text, primary_key=True),
+    Column("achieved_on", Date, primary_key=True),
+    Column("expires_on", Date, comment="last valid day; null: for ever"),
 )

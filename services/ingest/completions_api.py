@@ -1,7 +1,6 @@
 """The HTTP door for completions: a batch becomes a file, which goes the way of every file; a receipt tells its fate."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
 
@@ -12,23 +11,19 @@ from sqlalchemy import select
 
 from services.ingest import answers_store, store
 from services.ingest.batch import MOST, Batch, BatchFault, TooManyError, file_name, read_batch
+from services.ingest.keeping import Archived, keep
 from services.ingest.schema import FILES
 from services.ingest.store import Arrival
-from shared import events
 from shared.accounting import Fate, LineFate
 from shared.component import Context
 from shared.config import BridgeConfig
 from shared.db.engine import Reader
 from shared.db.ledger import Ledger
 from shared.db.unit import Work
-from shared.files import put_file
 from shared.lms_csv import FIELDS, MANDATORY, non_staff_profile, own_profile, read_completions
 
 LONGEST_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request."""
-
-Archived = Callable[[str, str], FilePath]
-"""From trust and checksum to where a file's bytes are kept."""
 
 Vpd = Annotated[str, Path(pattern=r"^[0-9]{3,4}$")]
 Receipt = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -105,18 +100,11 @@ async def body_of(request: Request) -> bytes:
 
 
 async def _keep(work: Work, archived: Archived, vpd: str, origin: str, batch: Batch) -> None:
-    """Note the file and archive it, the latter before the former is committed: nothing accepted can be lost.
-
-    A death in between leaves bytes in the archive that nobody knows of, and a sender without an answer who sends
-    again. Two who send the same batch at once wait for each other at the file's row, so one of them writes.
-    """
+    """Keep the batch's file. A sender whose answer was lost sends again, which does no harm."""
     # No time of change: a batch that comes again is a sender's retry, not another file of the same name.
     arrival = Arrival(vpd, batch.name, batch.sha256, origin, len(batch.content), mtime_ns=0)
     async with work.unit() as unit:
-        if await store.add(unit.connection, arrival, work.clock.now()) == store.NEW:
-            said = events.FileReceived(vpd=vpd, cause=events.Cause("", batch.name, 0), status="received")
-            unit.emit(said, batch.name, batch.sha256)
-            await asyncio.to_thread(put_file, archived(vpd, batch.sha256), batch.content)
+        await keep(unit, archived, arrival, batch.content, work.clock.now())
 
 
 def _add_receipts(router: APIRouter, reader: Reader, ledger: Ledger, archived: Archived) -> None:

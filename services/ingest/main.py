@@ -1,6 +1,6 @@
 """Wiring of ``ingest``: run with ``python -m services.ingest.main``."""
 
-from services.ingest import accountant, splitter
+from services.ingest import accountant, moodle_completions, splitter
 from services.ingest.accountant import Accountant
 from services.ingest.answers import Answers
 from services.ingest.api import make_router
@@ -11,6 +11,7 @@ from services.ingest.door import Door
 from services.ingest.esr_files import EsrFiles
 from services.ingest.judge import Judge, policy_of
 from services.ingest.lms_files import LmsFiles, completions_profile
+from services.ingest.moodle_completions import MoodleReader
 from services.ingest.non_staff_api import add_non_staff_route
 from services.ingest.non_staff_files import NonStaffFiles
 from services.ingest.requests import Requests
@@ -32,9 +33,11 @@ def build(context: Context) -> Component:
     sources: dict[tuple[str, str], Source] = {}
     for trust in trusts:
         sources[trust.vpd, "esr"] = EsrFiles(profiles[trust.vpd])
-        sources[trust.vpd, "lms"] = LmsFiles(completions_profile(trust.lms.completions_profile), trust.vpd)
+        others = {name: completions_profile(profile) for name, profile in trust.lms.file_profiles.items()}
+        sources[trust.vpd, "lms"] = LmsFiles(completions_profile(trust.lms.completions_profile), trust.vpd, others)
         sources[trust.vpd, "trust"] = NonStaffFiles()
     collector = Collector(work, context.config, context.files, context.settle_seconds)
+    moodle = MoodleReader(work, trusts, archive.path)
     door = Door(work, sources, context.files, archive, context.settle_seconds)
     requests = Requests(work, profiles, context.files)
     policies = {trust.vpd: policy_of(trust.calendar, profiles[trust.vpd]) for trust in trusts}
@@ -56,6 +59,7 @@ def build(context: Context) -> Component:
         consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, work.give_up),),
         jobs=(
             Job(JOB, collector.run, lambda: collector.waiting),
+            Job(moodle_completions.JOB, moodle.run, lambda: moodle.waiting),
             Job("door", door.run),
             Job("judge", judge.run),
             Job("split", split.run),

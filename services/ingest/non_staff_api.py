@@ -6,7 +6,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 
 from services.ingest.batch import MOST, TooManyError
-from services.ingest.completions_api import Archived, Vpd, answer, body_of
+from services.ingest.completions_api import Vpd, answer, body_of
+from services.ingest.keeping import Archived
 from services.ingest.non_staff_batch import COLUMNS, read_people
 from shared.component import Context
 

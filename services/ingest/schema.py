@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.db import tables
@@ -161,6 +174,21 @@ ALARMS: Final = Table(
     Column("raised_at", DateTime(timezone=True), nullable=False),
 )
 
+REPORTED: Final = Table(
+    "reported",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("report", Text, primary_key=True, comment="the form of the report"),
+    Column("user_idnumber", Text, primary_key=True),
+    Column("certification_idnumber", Text, primary_key=True),
+    Column("moment", Text, primary_key=True, comment="tells rows of the history apart"),
+    Column("digest", LargeBinary, nullable=False, comment="of the row as it was last sent"),
+    Column("sent_by", BigInteger, nullable=False, comment="number of the file that sent it"),
+    Column("seen_in", BigInteger, nullable=False, comment="number of the last file it stood in"),
+    Column("missed", Boolean, nullable=False, comment="the last report left it out, together with many others"),
+)
+"""Rows of reports that tell everything anew each time."""
+
 COLLECTED: Final = Table(
     "collected",
     METADATA,
@@ -173,3 +201,25 @@ COLLECTED: Final = Table(
     Column("collected_at", DateTime(timezone=True), nullable=False),
 )
 """Files fetched from other sides, remembered for ever."""
+
+MOODLE_COMPLETIONS: Final = Table(
+    "moodle_completions",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("user_idnumber", Text, primary_key=True),
+    Column("course_idnumber", Text, primary_key=True),
+    Column("second", BigInteger, primary_key=True, comment="epoch seconds of the completion"),
+    Column("shown", Text, nullable=False, comment="its time as the report printed it last"),
+    Column("file", Text, nullable=False, comment="the file in which it was handed in"),
+    Index("moodle_completions_shown", "vpd", "user_idnumber", "course_idnumber", "shown"),
+)
+"""Course completions read from Moodle, remembered for ever so that each is handed in once."""
+
+MOODLE_READS: Final = Table(
+    "moodle_reads",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("report", BigInteger, primary_key=True),
+    Column("high", BigInteger, nullable=False, comment="epoch second up to which the report was read"),
+    Column("full_at", DateTime(timezone=True), nullable=False, comment="when everything was read last"),
+)

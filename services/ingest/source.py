@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.accounting import Fate
 from shared.esr.faults import Fault
@@ -35,10 +35,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """A file that tells everything anew each time: of its rows only those are sent that are new or different.
+
+    ``name``: the form of such reports; those of one form are compared with each other. ``current``: it tells what
+    stands now, so that who is missing is gone.
+    """
+
+    name: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """What a row of a report is about. ``moment`` tells rows of the history apart, else it is empty."""
+
+    user_idnumber: str
+    certification_idnumber: str
+    moment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One data record. ``after`` is the place behind it.
 
     ``ignored`` is the fate of a record that is not to be sent; ``warned`` tells of faults that do not keep it back.
+    ``key`` is there for a row of a report.
     """
 
     line: int
@@ -48,6 +70,7 @@ class Line:
     faults: tuple[Fault, ...] = ()
     ignored: Fate | None = None
     warned: bool = False
+    key: RowKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +100,13 @@ class Source(Protocol):
 
     def lines(self, path: Path, name: str, start: Place) -> Iterator[Line]:
         """Yield the data records after ``start`` of a file that ``check`` found sound."""
+        ...
+
+
+@runtime_checkable
+class ReportSource(Protocol):
+    """A file format that has reports."""
+
+    def report(self, name: str) -> Report | None:
+        """Return what report the file of this name is; None for one that tells only what is new."""
         ...

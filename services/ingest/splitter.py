@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from services.ingest import store, turns
+from services.ingest import reported, store, turns
 from services.ingest.accountant import account
-from services.ingest.source import Source
+from services.ingest.reported import Sifter
+from services.ingest.source import Report, ReportSource, Source
 from services.ingest.steps import StepReader, Stretch
 from services.ingest.turns import Turn
 from shared import events
@@ -94,6 +95,8 @@ class Splitter:
     async def _feed(self, turn: Turn, pipeline: "_Pipeline") -> None:
         source, path = self._sources[turn.vpd, turn.origin], self._archived(turn.vpd, turn.sha256)
         reader = StepReader(turn, source, path, int(self._work.clock.now().timestamp()))
+        report = self._report_of(turn)
+        sifter = Sifter(self._work.engine, turn, report) if report else None
         until = time.monotonic() + self._claim_seconds * SHARE_OF_CLAIM
         room, faulty = IN_FLIGHT - max(0, turn.place.position - turn.accounted), 0
         left = min(TURN, room)
@@ -101,6 +104,8 @@ class Splitter:
             step = await asyncio.to_thread(reader.read, min(STEP, left))
             if not step.records:
                 break
+            if sifter:
+                await sifter.sift(step)
             left -= step.records
             faulty += len(step.faulty)
             await pipeline.add(step)
@@ -113,11 +118,17 @@ class Splitter:
             held = await store.lock_accepted(unit.connection, [(turn.vpd, turn.name)])
             if not await turns.keep_place(unit.connection, turn, sent.after, warned=sent.warned, done=done):
                 return False  # we were too slow, and another replica goes on from where we began
+            if report := self._report_of(turn):
+                await reported.note(unit, turn, report, sent, done=done)
             if done:
                 _announce_split(unit, turn)
             if held:
                 await account(unit, self._work, self._own_fates(unit, turn, sent), [(turn.vpd, turn.name)])
         return True
+
+    def _report_of(self, turn: Turn) -> Report | None:
+        source = self._sources[turn.vpd, turn.origin]
+        return source.report(turn.name) if isinstance(source, ReportSource) else None
 
     def _own_fates(self, unit: Unit, turn: Turn, sent: Stretch) -> Iterator[tuple[tuple[str, str], LineFate]]:
         """Give a fate to the records that were not sent, and put the faulty ones aside for an operator."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from services.ingest.source import Line, Place, Source
+from services.ingest.source import Line, Place, RowKey, Source
 from services.ingest.turns import Turn
 from shared import records
 from shared.accounting import LineFate
@@ -27,6 +27,12 @@ class Stretch:
     ignored: list[LineFate] = field(default_factory=list)
     faulty: list[tuple[Message, RecordError]] = field(default_factory=list)
     """Messages that were not sent, because their record can never succeed."""
+    rows: list[tuple[RowKey, Message]] = field(default_factory=list)
+    """Messages of a report's rows, before it is known which say anything new."""
+    seen: list[RowKey] = field(default_factory=list)
+    """Rows of a report that are not sent, and are there."""
+    told: dict[RowKey, bytes] = field(default_factory=dict)
+    """Digests of the rows of a report that are sent."""
 
     def add(self, step: "Stretch") -> None:
         """Take in the stretch that follows this one; its messages are on the broker and no longer needed."""
@@ -35,6 +41,8 @@ class Stretch:
         self.warned += step.warned
         self.ignored += step.ignored
         self.faulty += step.faulty
+        self.seen += step.seen
+        self.told |= step.told
 
 
 class StepReader:
@@ -55,6 +63,8 @@ class StepReader:
         for line in itertools.islice(self._lines, limit):
             step.after = line.after
             step.records += 1
+            if line.key and (line.ignored or line.faults):
+                step.seen.append(line.key)
             if line.ignored:
                 step.ignored.append(LineFate(line.line, line.ignored, 0))
             elif line.faults:
@@ -62,7 +72,10 @@ class StepReader:
                 step.faulty.append((self._message(line), RecordError(first.code, first.text)))
             else:
                 step.warned += line.warned
-                step.messages.append(self._message(line))
+                if line.key:
+                    step.rows.append((line.key, self._message(line)))
+                else:
+                    step.messages.append(self._message(line))
             if line.after.offset >= end:
                 break
         self._place = step.after
@@ -75,7 +88,7 @@ class StepReader:
             type=line.type,
             message_id=self._origin.message_id(line.line),
             vpd=turn.vpd,
-            body=records.encode(line.fields),
+            body=records.encode(dict(sorted(line.fields.items())) if line.key else line.fields),
             stream=turn.stream,
             file=turn.name,
             file_no=turn.number,

@@ -74,8 +74,12 @@ async def known(
 
 
 async def unchecked(connection: AsyncConnection, vpds: Sequence[str]) -> Sequence[AnyRow]:
-    """Return arrivals of these trusts whose structure has not been checked."""
-    query = select(FILES).where(FILES.c.status == "received", FILES.c.vpd.in_(vpds)).order_by(FILES.c.vpd, FILES.c.name)
+    """Return arrivals of these trusts whose structure has not been checked.
+
+    The oldest first: files without a number of their own are numbered in this order.
+    """
+    waiting = select(FILES).where(FILES.c.status == "received", FILES.c.vpd.in_(vpds))
+    query = waiting.order_by(FILES.c.vpd, FILES.c.mtime_ns, FILES.c.name)
     return (await connection.execute(query)).all()
 
 

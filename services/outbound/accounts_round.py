@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Final
 
-from services.outbound import due, guard
+from services.outbound import due, due_learning, guard
 from services.outbound.directory import Directory
 from services.outbound.domain import Step, next_step
 from services.outbound.due import AccountRow, Noted
@@ -137,6 +137,10 @@ class AccountsRound:
                 elif row.person_id not in asked:
                     noted.append(self._refused(unit, row, answer))
             await due.note_accounts(unit.connection, self._trust.vpd, noted)
+            opened = [row.person_id for (row, step), answer in zip(members, answers, strict=True)
+                      if step.operation == "reactivate" and answer.taken]  # fmt: skip
+            if opened:
+                await due_learning.wake(unit.connection, self._trust.vpd, opened)
 
     def _taken(self, unit: Unit, row: AccountRow, step: Step, names: dict[str, str], day: date) -> Noted:
         _announce(unit, self._trust.vpd, row, step)

@@ -6,6 +6,7 @@ have no gaps and a file that was begun is delivered byte for byte, whenever the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,9 @@ class CompletionFiles:
             async with self._work.unit() as unit:
                 if once_on and not await queue.keep_cut_off(unit.connection, vpd, once_on):
                     return 0
-                waiting = await queue.waiting(unit.connection, vpd, ROWS)
+                held = trust.completions.hold_days
+                upto = self._clock.today() - timedelta(days=held) if held else date.max
+                waiting = await queue.waiting(unit.connection, vpd, ROWS, upto)
                 members = await self._number(unit, trust, waiting)
                 if members:
                     await self._write_file(unit, trust, members)

@@ -75,11 +75,14 @@ async def note_achievements(connection: AsyncConnection, said: Sequence[events.A
 
 
 async def note_withdrawals(connection: AsyncConnection, said: Sequence[events.CompetenceWithdrawn]) -> None:
-    """What is not delivered yet will not be; what is delivered stays, as the trust's policy is to report only."""
+    """What is not delivered yet will not be; what is delivered stays, unless the trust has it withdrawn."""
     newest: dict[tuple[str, ...], events.CompetenceWithdrawn] = {}
     for event in sorted(said, key=lambda one: one.revision):
         newest[event.vpd, event.person_id, event.key] = event
-    rows = {key: {"revision": event.revision, "file_no": event.cause.file_no} for key, event in newest.items()}
+    rows = {
+        key: {"revision": event.revision, "file_no": event.cause.file_no, "withdraw": event.withdraw}
+        for key, event in newest.items()
+    }
     await _upsert(connection, _WITHDRAWALS, rows, ("vpd", "person_id", "key"))
 
 
@@ -101,6 +104,15 @@ async def note_completions(connection: AsyncConnection, said: Sequence[events.Ce
         },
         ("vpd", "person_id", "key"),
     )
+
+
+async def note_mirrors(connection: AsyncConnection, said: Sequence[events.CompetenceMirrored]) -> None:
+    """Keep what ESR holds by itself, whichever is heard first: it or the completion that says the same."""
+    found = {(event.vpd, event.person_id, event.competence_id, event.completed_on) for event in said}
+    if found:
+        names = ("vpd", "person_id", "competence_id", "completed_on")
+        columns = zip(*sorted(found), strict=True)
+        await connection.execute(_MIRRORS, {name: list(column) for name, column in zip(names, columns, strict=True)})
 
 
 async def note_answers(connection: AsyncConnection, said: Sequence[events.CompletionAnswer]) -> None:
@@ -184,11 +196,12 @@ WHERE held.revision < excluded.revision
 
 _WITHDRAWALS: Final = text("""
 INSERT INTO outbound.deliveries AS held (vpd, person_id, key, revision, file_no, kind, content, state)
-SELECT vpd, person_id, key, revision, file_no, 'certification', '{}', 'withdrawn' FROM unnest(CAST(:vpd AS text[]),
-    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]))
-    AS t(vpd, person_id, key, revision, file_no)
-ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no,
-    state = 'withdrawn', code = ''
+SELECT vpd, person_id, key, revision, file_no, 'certification', '{}',
+    CASE WHEN withdraw THEN 'withdrawing' ELSE 'withdrawn' END FROM unnest(CAST(:vpd AS text[]),
+    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
+    CAST(:withdraw AS boolean[])) AS t(vpd, person_id, key, revision, file_no, withdraw)
+ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, file_no = excluded.file_no, code = '',
+    state = CASE WHEN held.state IN ('delivered', 'withdrawing') THEN excluded.state ELSE 'withdrawn' END
 WHERE held.revision < excluded.revision
 """)
 
@@ -200,6 +213,12 @@ SELECT vpd, person_id, key, revision, file_no, CAST(content AS jsonb), 'waiting'
 ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, content = excluded.content,
     file_no = excluded.file_no
 WHERE held.revision < excluded.revision AND held.state = 'waiting'
+""")
+
+_MIRRORS: Final = text("""
+INSERT INTO outbound.mirrors (vpd, person_id, competence_id, completed_on)
+SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:competence_id AS text[]),
+    CAST(:completed_on AS text[])) ON CONFLICT DO NOTHING
 """)
 
 _ANSWERS: Final = text("""

@@ -140,7 +140,8 @@ _TRUSTS: Final = text(
     f"SELECT DISTINCT h.vpd FROM outbound.hierarchy h WHERE h.dirty AND {GATE.format(row='h')} UNION "
     "SELECT DISTINCT m.vpd FROM outbound.matches m WHERE m.state = 'returning' UNION "
     "SELECT DISTINCT d.vpd FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id) "
-    f"WHERE d.state = 'wanted' AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row='d')}"
+    "WHERE d.state IN ('wanted', 'withdrawing') AND d.content <> '{}' "
+    f"AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row='d')}"
 )
 
 _NOTE: Final = text("""

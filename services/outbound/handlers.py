@@ -31,6 +31,7 @@ class OutboundHandlers:
             await desired.note_achievements(connection, _of(said, events.AchievementEvent))
             await desired.note_withdrawals(connection, _of(said, events.CompetenceWithdrawn))
             await desired.note_completions(connection, _of(said, events.CertificationCompleted))
+            await desired.note_mirrors(connection, _of(said, events.CompetenceMirrored))
             await desired.note_answers(connection, _of(said, events.CompletionAnswer))
             await desired.open_gates(connection, _of(said, events.FileCompleted))
 

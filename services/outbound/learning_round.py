@@ -8,7 +8,7 @@ import msgspec
 
 from services.outbound import due_learning
 from services.outbound.due_learning import DeliveryRow
-from services.outbound.lms.port import Answer, Certification, Evidence, Learning
+from services.outbound.lms.port import Answer, Certification, Evidence, Learning, Withdraws
 from services.outbound.wanted import idnumber
 from shared import events
 from shared.config import TrustConfig
@@ -31,24 +31,33 @@ class LearningRound:
         async with self._work.engine.connect() as connection:
             rows = await due_learning.deliveries(connection, self._trust.vpd, self._trust.lms.rows)
         unknown = 0
-        for kind, group in groupby(rows, key=lambda row: row.kind):
+        for (withdraw, kind), group in groupby(rows, key=lambda row: row.step):
             members = list(group)
-            if kind == "certification":
-                answers = await self._learning.record_completion([self._certification(row) for row in members])
-            else:
-                answers = await self._learning.add_evidence([self._evidence(row) for row in members])
+            answers = await (self._withdraw(kind, members) if withdraw else self._deliver(kind, members))
             await self._note(members, answers)
             unknown += sum(answer.status == "unknown" for answer in answers)
         if unknown:
             raise LmsBusyError("what became of a call to the LMS is not known; it is looked up later")
         return len(rows)
 
+    async def _deliver(self, kind: str, rows: Sequence[DeliveryRow]) -> list[Answer]:
+        if kind == "certification":
+            return await self._learning.record_completion([self._certification(row) for row in rows])
+        return await self._learning.add_evidence([self._evidence(row) for row in rows])
+
+    async def _withdraw(self, kind: str, rows: Sequence[DeliveryRow]) -> list[Answer]:
+        if not isinstance(self._learning, Withdraws):
+            return [Answer("rejected", "cannot-withdraw")] * len(rows)
+        if kind == "certification":
+            return await self._learning.withdraw_completion([self._certification(row) for row in rows])
+        return await self._learning.withdraw_evidence([self._evidence(row) for row in rows])
+
     async def _note(self, members: Sequence[DeliveryRow], answers: Sequence[Answer]) -> None:
         vpd = self._trust.vpd
         async with self._work.unit() as unit:
             for row, answer in zip(members, answers, strict=True):
                 event: events.Event
-                if answer.taken:
+                if answer.taken and not row.withdraw:
                     event = events.CertificationDelivered(
                         vpd=vpd,
                         cause=NO_CAUSE,
@@ -66,7 +75,7 @@ class LearningRound:
     def _certification(self, row: DeliveryRow) -> Certification:
         said = msgspec.convert(row.content, events.CompetenceAchieved)
         account = idnumber(self._trust.vpd, row.owner)
-        return Certification(account, said.certification, said.achieved_on, said.expires_on)
+        return Certification(account, said.certification, said.achieved_on, said.expires_on, said.due_on)
 
     def _evidence(self, row: DeliveryRow) -> Evidence:
         said = msgspec.convert(row.content, events.EvidenceRecorded)

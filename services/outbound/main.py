@@ -13,12 +13,13 @@ from services.outbound.handlers import OutboundHandlers
 from services.outbound.lms.port import Account
 from services.outbound.people_api import make_people_router
 from services.outbound.reconcile import Reconciler
-from services.outbound.site import MakeSite, make_site, secret
+from services.outbound.site import MakeSite, make_site
 from shared.component import Component, Context, Job
 from shared.config import TrustConfig
 from shared.messaging.consumer import Consumer
 from shared.profiles import load_profiles
 from shared.runtime import serve
+from shared.secret_file import secret
 
 NAME = "outbound"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -45,11 +45,13 @@ class Sent:
     content: dict[str, Any]
 
 
-async def waiting(connection: AsyncConnection, vpd: str, rows: int) -> list[Waiting]:
-    """Return completions that may leave now, in a stable order."""
+async def waiting(connection: AsyncConnection, vpd: str, rows: int, upto: date) -> list[Waiting]:
+    """Return completions up to a day that may leave now, in a stable order; what ESR holds by itself never leaves."""
+    await connection.execute(_MIRRORED, {"vpd": vpd})
+    said = {"vpd": vpd, "rows": rows, "upto": upto.isoformat()}
     return [
         Waiting(row.person_id, row.key, row.revision, row.content, msgspec.convert(row.person, Person))
-        for row in await connection.execute(_WAITING, {"vpd": vpd, "rows": rows})
+        for row in await connection.execute(_WAITING, said)
     ]
 
 
@@ -160,7 +162,13 @@ _WAITING: Final = text(
     "JOIN outbound.accounts a USING (vpd, person_id) WHERE c.vpd = :vpd AND c.state = 'waiting' "
     "AND a.person->>'last_name' IS NOT NULL AND c.file_no <= "
     "COALESCE((SELECT g.upto FROM outbound.gates g WHERE g.vpd = c.vpd AND g.stream = 'lms'), 0) "
-    "ORDER BY c.file_no, c.person_id, c.key LIMIT :rows"
+    "AND c.content->>'achieved_on' <= :upto ORDER BY c.file_no, c.person_id, c.key LIMIT :rows"
+)
+
+_MIRRORED: Final = text(
+    "UPDATE outbound.completions c SET state = 'held_by_esr' FROM outbound.mirrors m "
+    "WHERE c.vpd = :vpd AND c.state = 'waiting' AND (m.vpd, m.person_id, m.competence_id, m.completed_on) = "
+    "(c.vpd, c.person_id, c.content->>'competence_id', c.content->>'achieved_on')"
 )
 
 _WRITTEN: Final = text(

@@ -14,12 +14,13 @@ from services.outbound.lms.hr_import_slot import make_slot
 from services.outbound.lms.moodle_rest import MoodleRest
 from services.outbound.lms.port import Account, Accounts, Channel, Jobs, Learning
 from services.outbound.lms.sandbox import SandboxDriver
-from services.outbound.lms.throttle import Throttled
 from services.outbound.lms.totara_graphql import TotaraGraphql
+from services.outbound.lms.totara_upload import CompletionUpload
 from shared.clock import Clock
 from shared.config import TrustConfig
-from shared.errors import ConfigurationError
 from shared.lms_settings import Driver
+from shared.secret_file import secret
+from shared.throttle import Throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def make_site(trust: TrustConfig, files: Path, clock: Clock, held: Held) -> Site
             lms, _known(trust, lms.graphql.client_secret_file), transport=_limited(trust)
         ),
         "totara-hr-import": lambda: _hr_import(trust, files / trust.vpd / "hr-import", clock, held),
+        "totara-completion-upload": lambda: _upload(trust, files / trust.vpd / "completion-upload", clock, held),
     }
     made = {name: makers[name]() for name in sorted(lms.drivers)}
     jobs = made[lms.jobs_driver] if lms.jobs_driver is not None else None
@@ -86,15 +88,8 @@ def _hr_import(trust: TrustConfig, folder: Path, clock: Clock, held: Held) -> Hr
     return HrImport(trust.lms, slot, clock, memory=memory, held=partial(held, trust.vpd))
 
 
-def secret(vpd: str, path: Path | None) -> Callable[[], str]:
-    """Return what reads a secret anew; reading raises ConfigurationError when it cannot be read."""
-
-    def read() -> str:
-        if path is None:
-            return ""
-        try:
-            return path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigurationError(f"trust {vpd}: {path}: {error.strerror}") from error
-
-    return read
+def _upload(trust: TrustConfig, folder: Path, clock: Clock, held: Held) -> CompletionUpload:
+    (folder / "ready").mkdir(parents=True, exist_ok=True)
+    settings, memory = trust.lms.completion_upload, folder / "memory.json"
+    slot = make_slot(settings.connection, folder / "ready", folder / "ready")
+    return CompletionUpload(settings, trust.vpd, slot, clock, partial(held, trust.vpd), memory=memory)

@@ -77,6 +77,7 @@ DELIVERIES: Final = Table(
     Column("file_no", BigInteger, nullable=False),
     Column("kind", Text, nullable=False, comment="certification or evidence"),
     Column("content", JSONB, nullable=False),
+    # withdrawing: delivered, and to be taken back by the trust's rule
     Column("state", Text, nullable=False, comment="wanted, delivered, refused or withdrawn"),
     Column("code", Text, nullable=False, server_default=""),
     Index("deliveries_wanted", "vpd", postgresql_where=text("state = 'wanted'")),
@@ -91,6 +92,7 @@ COMPLETIONS: Final = Table(
     Column("revision", BigInteger, nullable=False),
     Column("file_no", BigInteger, nullable=False),
     Column("content", JSONB, nullable=False),
+    # held_by_esr: ESR came to hold it by itself before it left
     Column("state", Text, nullable=False, comment="waiting, written, sent, confirmed, rejected or unsendable"),
     Column("code", Text, nullable=False, server_default=""),
     Column("reference", Text),
@@ -99,6 +101,15 @@ COMPLETIONS: Final = Table(
     Index("completions_by_reference", "vpd", "reference", unique=True),
     Index("completions_waiting", "vpd", postgresql_where=text("state = 'waiting'")),
     Index("completions_by_file", "vpd", "sent_file"),
+)
+
+MIRRORS: Final = Table(
+    "mirrors",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("competence_id", Text, primary_key=True),
+    Column("completed_on", Text, primary_key=True, comment="day of a completion that ESR holds by itself"),
 )
 
 OUTFILES: Final = Table(

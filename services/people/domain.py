@@ -92,6 +92,7 @@ def _at_work(person: events.Person, said: _Said) -> events.Person:
         organisation_name=item_of(places, "organisation", main.organisation_id).name,
         location_id=main.assignment_location_id,
         staff_group=group,
+        assignment_category=main.assignment_category,
         job_role=role,
         grade=main.grade,
         payroll=main.payroll_name,

@@ -6,8 +6,6 @@ it.
 
 from shared.lms_csv.non_staff import NonStaffReading
 from shared.lms_csv.profile import (
-    FIELDS,
-    MANDATORY,
     NON_STAFF,
     OWN,
     LmsProfile,
@@ -19,14 +17,19 @@ from shared.lms_csv.profile import (
 )
 from shared.lms_csv.reading import Completion, Reading, read_completions
 from shared.lms_csv.rows import UnreadableFileError
+from shared.lms_csv.subjects import FIELDS, GONE, HISTORY, MANDATORY, STATUSES, SUBJECTS
 from shared.lms_csv.validate import LmsStructure, LmsValidation, check_lms_file, validate_lms_file
 from shared.lms_csv.wrong import Wrong
 
 __all__ = [
     "FIELDS",
+    "GONE",
+    "HISTORY",
     "MANDATORY",
     "NON_STAFF",
     "OWN",
+    "STATUSES",
+    "SUBJECTS",
     "Completion",
     "LmsProfile",
     "LmsStructure",

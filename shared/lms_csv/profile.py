@@ -6,7 +6,7 @@ in it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -16,54 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.errors import ConfigurationError
 from shared.esr.yaml_source import Section, parse_yaml
-
-FIELDS: Final = (
-    "reference",
-    "user_idnumber",
-    "certification_idnumber",
-    "completed_at",
-    "expires_on",
-    "course_idnumber",
-    "method",
-)
-"""What this bridge knows of a completion, under its own names."""
-
-MANDATORY: Final = FIELDS[:4]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What files tell of: the kind of record a row becomes, and the fields this bridge knows of it."""
-
-    record: str
-    fields: tuple[str, ...]
-    mandatory: tuple[str, ...]
-    times: tuple[str, ...]
-    """Fields that hold dates or times."""
-
-
-SUBJECTS: Final = {
-    "completions": Subject("completion", FIELDS, MANDATORY, ("completed_at", "expires_on")),
-    "non_staff": Subject(
-        "non_staff",
-        (
-            "reference",
-            "action",
-            "kind",
-            "first_name",
-            "middle_names",
-            "last_name",
-            "email",
-            "date_of_birth",
-            "start",
-            "end",
-            "organisation_id",
-            "position_name",
-        ),
-        ("reference",),
-        ("date_of_birth", "start", "end"),
-    ),
-}
+from shared.lms_csv.subjects import HISTORY, STATUSES, SUBJECTS, Subject
 
 ISO: Final = "iso"
 """The format of dates and times after ISO 8601: ``2026-03-03``, ``2026-03-03T14:22:10+00:00``."""
@@ -91,6 +44,7 @@ _SETTINGS: Final = (
     "columns",
     "ignore_rows_without",
     "subject",
+    "statuses",
 )
 
 
@@ -115,6 +69,7 @@ class LmsProfile:
     ``quote`` is empty when nothing is quoted. ``formats`` holds, for each date or time (``subject.times``), the forms a
     value may have, tried in order: ``iso`` or a pattern as ``datetime.strptime`` takes it. ``zone`` is meant by times
     without offset. ``ignore_rows_without`` names a field; a row in which it is blank tells of no completion.
+    ``statuses``: our words for a certification's states by the file's texts, in small letters.
     """
 
     name: str
@@ -129,6 +84,14 @@ class LmsProfile:
     fields: tuple[Field, ...]
     ignore_rows_without: str = ""
     subject: Subject = SUBJECTS["completions"]
+    statuses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def current(self) -> bool:
+        """Whether its files are reports that tell everything anew as it stands now: who is missing there is gone."""
+        return self.subject == SUBJECTS["certifications"] and not any(
+            one.name == "status" and one.fixed == HISTORY for one in self.fields
+        )
 
 
 def lms_profiles() -> list[str]:
@@ -216,6 +179,7 @@ def _build(source: Section) -> LmsProfile:
         fields=fields,
         ignore_rows_without=without,
         subject=subject,
+        statuses=_statuses(source, fields, subject),
     )
 
 
@@ -244,6 +208,24 @@ def _check_fields(columns: Section, fields: tuple[Field, ...], subject: Subject)
     twice = [header for header in headers if headers.count(header) > 1]
     if twice:
         raise ConfigurationError(f"{columns.place}: {twice[0]} is the header of more than one field.")
+
+
+def _statuses(source: Section, fields: tuple[Field, ...], subject: Subject) -> dict[str, str]:
+    """Return our words by the texts that stand for them, in small letters."""
+    fixed = next((one.fixed for one in fields if one.name == "status"), "")
+    if fixed and fixed not in (*STATUSES, HISTORY):
+        raise ConfigurationError(f"{source.place}: status may be fixed as one of {', '.join((*STATUSES, HISTORY))}.")
+    if "statuses" not in source:
+        return {}
+    if subject != SUBJECTS["certifications"]:
+        raise ConfigurationError(f"{source.place}: statuses are said of certifications only.")
+    said, words = source.section("statuses"), dict[str, str]()
+    said.only(STATUSES)
+    for status in STATUSES:
+        for text in said.texts(status, ()):
+            if words.setdefault(text.strip().casefold(), status) != status:
+                raise ConfigurationError(f"{said.place}: {text} stands for more than one status.")
+    return words
 
 
 def _signs(file: Section) -> tuple[str, str]:

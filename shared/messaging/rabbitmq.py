@@ -89,7 +89,7 @@ class RabbitBroker:
 
     async def _declare(self, channel: Channel) -> None:
         for exchange in self.topology.exchanges:
-            await channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+            await channel.exchange_declare(exchange, exchange_type=self.topology.kind(exchange), durable=True)
         for queue in self.topology.queues:
             await channel.queue_declare(
                 queue.dead,
@@ -112,4 +112,5 @@ class RabbitBroker:
                 },
             )
             for binding in queue.bindings:
-                await channel.queue_bind(queue.name, binding.exchange, binding.pattern)
+                for key in self.topology.keys(binding):
+                    await channel.queue_bind(queue.name, binding.exchange, key)

@@ -6,7 +6,7 @@ in RabbitMQ (at-least-once strategy, reject-publish overflow, an existing target
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 RECORDS: Final = "esr.records"
 LMS: Final = "lms.records"
@@ -15,6 +15,13 @@ OUTCOMES: Final = "bridge.outcomes"
 DEAD: Final = "bridge.dead"
 
 EXCHANGES: Final = (RECORDS, LMS, EVENTS, OUTCOMES, DEAD)
+
+DIRECT: Final = frozenset((RECORDS, LMS))
+"""Exchanges that compare whole routing keys. Every record of every file goes through these, and walking patterns costs
+RabbitMQ as much a message as a third of all the rest (ADR 18); the others are topic exchanges."""
+
+ACTIONS: Final = ("upsert", "delete")
+"""What a record asks for: the second word of its type."""
 
 QUEUE_LENGTH: Final = 200_000
 """Messages a queue may hold before publishers are refused; ingest keeps far fewer in flight."""
@@ -32,6 +39,11 @@ class Binding:
 
     exchange: str
     pattern: str
+
+    @property
+    def each_key(self) -> tuple[str, ...]:
+        """The routing keys of records that match."""
+        return tuple(self.pattern.replace("*", action) for action in ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,10 @@ QUEUES: Final = (
         _bind(RECORDS, "person.*", "assignment.*", "position.*", "organisation.*", "location.*")
         + _bind(LMS, "non_staff.*"),
     ),
-    Queue("competency.records", _bind(RECORDS, "competence.*", "competency_element.*") + _bind(LMS, "completion.*")),
+    Queue(
+        "competency.records",
+        _bind(RECORDS, "competence.*", "competency_element.*") + _bind(LMS, "completion.*", "certification.*"),
+    ),
     Queue("competency.events", _bind(EVENTS, "people.*", "confirmations.*")),
     Queue("confirmations.records", _bind(RECORDS, "confirmation.*", "confirmation_file.*")),
     Queue("confirmations.events", _bind(EVENTS, "outbound.CompletionSent")),
@@ -79,6 +94,7 @@ class Topology:
     exchanges: tuple[str, ...] = EXCHANGES
     queues: tuple[Queue, ...] = QUEUES
     queue_length: int = QUEUE_LENGTH
+    direct: frozenset[str] = DIRECT
     _routes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def routes(self, exchange: str, routing_key: str) -> tuple[str, ...]:
@@ -88,12 +104,23 @@ class Topology:
             known = tuple(
                 queue.name
                 for queue in self.queues
-                if any(b.exchange == exchange and topic_matches(b.pattern, routing_key) for b in queue.bindings)
+                if any(
+                    b.exchange == exchange and any(topic_matches(key, routing_key) for key in self.keys(b))
+                    for b in queue.bindings
+                )
             )
             self._routes[exchange, routing_key] = known
         if not known and exchange == DEAD:
             return tuple(queue.dead for queue in self.queues if queue.dead == routing_key)
         return known
+
+    def kind(self, exchange: str) -> Literal["direct", "topic"]:
+        """Return the type of an exchange, in RabbitMQ's word."""
+        return "direct" if exchange in self.direct else "topic"
+
+    def keys(self, binding: Binding) -> tuple[str, ...]:
+        """Return what a binding is bound by: its pattern, or whole keys where the exchange knows no patterns."""
+        return binding.each_key if binding.exchange in self.direct else (binding.pattern,)
 
     def queue(self, name: str) -> Queue:
         """Return the queue called ``name``. Raises KeyError when this release declares none."""

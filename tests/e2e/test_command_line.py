@@ -562,7 +562,12 @@ def test_every_key_of_bridge_yaml_is_in_the_documentation() -> None:
     connections = (DOCS.parent / "connections.md").read_text("utf-8")
     of_a_connection = {key for row in re.findall(r"^\| (`[a-z_]+`.*?) \|", connections, re.MULTILINE) for key in
                        re.findall(r"`([a-z_]+)`", row)}  # fmt: skip
-    for place in ("trusts[].esr", "trusts[].lms.connection", "trusts[].lms.hr_import.connection"):
+    for place in (
+        "trusts[].esr",
+        "trusts[].lms.connection",
+        "trusts[].lms.hr_import.connection",
+        "trusts[].lms.completion_upload.connection",
+    ):
         rows |= {f"{place}.{key}" for key in of_a_connection}
 
     assert sorted(set(_settings(BridgeConfig)) - rows) == []

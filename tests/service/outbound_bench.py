@@ -1,6 +1,6 @@
 """``outbound`` at work on a real database and a sandbox LMS, fed with events instead of messages from a broker."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from sandbox.lms_http import create_app
 from services.outbound.desk import AccountDesk
 from services.outbound.directory import Directory
 from services.outbound.handlers import OutboundHandlers
+from services.outbound.lms.port import Learning
 from services.outbound.lms.sandbox import SandboxDriver
 from services.outbound.reconcile import Reconciler
 from services.outbound.site import Site
@@ -133,6 +134,7 @@ async def outbound_bench(
     accounts: Mapping[str, Any] | None = None,
     lms: Mapping[str, Any] | None = None,
     directory: Directory | None = None,
+    learning: Callable[[SandboxDriver], Learning] = lambda driver: driver,
 ) -> AsyncIterator[OutboundBench]:
     """Open a bench for trust 999. ``accounts``, ``lms``: further settings of these sections of ``bridge.yaml``."""
     settings = {"driver": "sandbox", "url": "http://lms"} | dict(lms or {})
@@ -151,7 +153,7 @@ async def outbound_bench(
     work = Work("outbound", engine, broker, clock)
     sandbox = SandboxLms(folder / "lms.sqlite", VPD)
     driver = SandboxDriver("http://lms", "token", httpx.ASGITransport(create_app(sandbox, token="token")))
-    site = Site(driver, driver, driver)
+    site = Site(driver, driver, learning(driver))
     named = {VPD: directory} if directory else {}
     try:
         yield OutboundBench(

@@ -983,7 +983,11 @@ async def test_the_services_collect_and_deliver_by_themselves(ssh: Server, files
     put(files / vpd / "to-esr", B=b"2")
     coming = ingest.build(context("ingest", engine_of("ingest"), said, files))
     going = outbound.build(context("outbound", engine_of("outbound"), said, files))
-    assert [job.name for job in coming.jobs][:2] == ["collect", "door"]  # in one round what comes is also taken
+    assert [job.name for job in coming.jobs][:3] == [
+        "collect",
+        "moodle-completions",
+        "door",
+    ]  # what comes is taken at once
 
     def arrived() -> bool:
         return names(files / vpd / "from-esr") == ["A.DAT"] and names(ssh.root / vpd / "In") == ["B.DAT"]

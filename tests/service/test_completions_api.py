@@ -400,12 +400,12 @@ async def test_a_batch_that_cannot_be_archived_is_not_taken(serve: Serve, tmp_pa
 DYING = """
     import asyncio, os, signal, sys
     from pathlib import Path
-    from services.ingest import completions_api
+    from services.ingest import keeping
     from shared.config import BridgeConfig
     from tests.service.harness import running
 
     moment, database, password, broker, files = sys.argv[1:]
-    put_file = completions_api.put_file
+    put_file = keeping.put_file
 
     def last_act(path, content):
         if moment == "after the archive":
@@ -418,7 +418,7 @@ DYING = """
             "ingest", database=database, password=password, broker=broker, files=Path(files), config=config
         )
         async with service as one:
-            completions_api.put_file = last_act
+            keeping.put_file = last_act
             vpd = "926" if moment == "after the archive" else "927"
             item = {"reference": "r1", "person_id": "9000001", "certification_idnumber": "FIRE"}
             item["completed_at"] = "2026-03-03T14:22:10+00:00"

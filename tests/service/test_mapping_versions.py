@@ -53,12 +53,12 @@ class Rig:
         number = next(self.numbers)
         messages = [
             Message(
-                exchange=LMS if kind.startswith("completion") else RECORDS,
+                exchange=LMS if kind.startswith(("completion", "certification")) else RECORDS,
                 type=kind,
                 message_id=f"{number}-{line}",
                 vpd=VPD,
                 body=records.encode(columns),
-                stream="lms" if kind.startswith("completion") else "feed",
+                stream="lms" if kind.startswith(("completion", "certification")) else "feed",
                 file=f"F{number:04d}",
                 file_no=number,
                 line=line,

@@ -75,6 +75,7 @@ MANDATORY = {
     "competency.CompetenceAchieved": "person_id key revision competence_name achieved_on certification",
     "competency.EvidenceRecorded": "person_id key revision competence_name achieved_on",
     "competency.CompetenceWithdrawn": "person_id key revision",
+    "competency.CompetenceMirrored": "person_id key revision competence_id completed_on",
     "competency.CertificationCompleted": (
         "person_id key revision certification competence_id competence_name achieved_on"
     ),

@@ -17,6 +17,7 @@ from shared.esr.faults import RecordCode
 from shared.lms_csv import (
     FIELDS,
     OWN,
+    SUBJECTS,
     LmsProfile,
     LmsValidation,
     Reading,
@@ -26,10 +27,18 @@ from shared.lms_csv import (
     read_completions,
     validate_lms_file,
 )
+from shared.lms_csv.profile import Field
 from shared.lms_csv.reading import derived_reference
 
 OURS = load_lms_profile(OWN)
-TOTARA = load_lms_profile("totara-certification-report")
+REPORT = load_lms_profile("totara-certification-report")
+TOTARA = replace(
+    REPORT,
+    subject=SUBJECTS["completions"],
+    fields=(Field("reference", derived=True), *(one for one in REPORT.fields if one.name in FIELDS)),
+    ignore_rows_without="completed_at",
+)
+"""A report that is read for its completions alone."""
 HEADER = ",".join(FIELDS)
 ROW = "r1,999-9000001,FIRE,2026-03-03T10:00:00,2027-03-03,C1,E-LEARNING"
 TOTARA_HEADER = "User ID Number,Certification ID Number,Completion Date,Expiry Date"

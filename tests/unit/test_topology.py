@@ -78,6 +78,20 @@ def test_what_nothing_is_bound_to_goes_nowhere() -> None:
     assert TOPOLOGY.routes("elsewhere", "person.upsert") == ()
 
 
+@pytest.mark.parametrize("profile", ["esr-cstf", "esr-go-gdw"])
+def test_every_record_that_a_profile_names_reaches_one_queue_and_is_bound_by_its_whole_key(profile: str) -> None:
+    kinds = set(load_profile(profile).routing.values())
+    assert kinds
+    bound = {key for queue in QUEUES for binding in queue.bindings for key in TOPOLOGY.keys(binding)}
+    assert kinds <= bound
+    assert {len(TOPOLOGY.routes(RECORDS, kind)) + len(TOPOLOGY.routes(LMS, kind)) for kind in kinds} == {1}
+
+
+def test_records_go_through_direct_exchanges_and_nothing_else_does() -> None:
+    assert {name for name in EXCHANGES if TOPOLOGY.kind(name) == "direct"} == {RECORDS, LMS}
+    assert TOPOLOGY.routes(RECORDS, "person.rename") == ()
+
+
 def test_asking_twice_gives_the_same_answer() -> None:
     assert [TOPOLOGY.routes(EVENTS, "people.EmployeeHired") for _ in range(2)] == [
         ("competency.events", "outbound.events")

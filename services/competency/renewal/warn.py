@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Final
 
 from services.competency.renewal.esr import Expiry
@@ -24,28 +23,97 @@ from services.competency.renewal.predict import (
     predict,
 )
 from services.competency.renewal.totara import Method, Renewal
+from shared import codes
 
 
-class Code(StrEnum):
+class Code(codes.Code):
     """What a warning is about; the codes stay as they are."""
 
-    DATES_DIFFER = "RW01"
-    ONE_SIDE_EXPIRES = "RW02"
-    PAST_EXPIRY = "RW03"
-    PAST_WINDOW = "RW04"
-    OLDER_THAN_HELD = "RW05"
-    HELD_ALREADY = "RW06"
-    STALE_FOR_UNCERTIFIED = "RW07"
-    ANNIVERSARY_LOST = "RW08"
-    NEVER_OPENS = "RW09"
-    IN_THE_FUTURE = "RW10"
-    NOT_CERTIFYING = "RW11"
-    EXTENSION_LOST = "RW12"
-    INCONSISTENT = "RW13"
-    SUSPENDED = "RW14"
-    BEFORE_WINDOW = "RW15"
-    TWICE_IN_FILE = "RW16"
-    CURRENT_IN_FILE = "RW17"
+    DATES_DIFFER = (
+        "RW01",
+        "ESR and the LMS would show different days",
+        "Choose in the mapping whose date counts, or give both the same period.",
+    )
+    ONE_SIDE_EXPIRES = (
+        "RW02",
+        "it expires in the LMS and never in ESR",
+        "Give the definition a renewal period, or map it to a certification that fits.",
+    )
+    PAST_EXPIRY = (
+        "RW03",
+        "past its expiry already: certified, and expired again within the hour",
+        "Not sent. Keep it in the history.",
+    )
+    PAST_WINDOW = (
+        "RW04",
+        "past the opening of its window: the learner's progress is reset within the hour",
+        "Nothing, if the learner is to renew now.",
+    )
+    OLDER_THAN_HELD = (
+        "RW05",
+        "older than what the LMS holds: history only",
+        "Not sent.",
+    )
+    HELD_ALREADY = (
+        "RW06",
+        "the LMS holds that completion already",
+        "Not sent.",
+    )
+    STALE_FOR_UNCERTIFIED = (
+        "RW07",
+        "older than the history of a person who is not certified now: the record would move back",
+        "Not sent.",
+    )
+    ANNIVERSARY_LOST = (
+        "RW08",
+        "expired, and the row has no due date: the anniversary is lost",
+        "Send the last known expiry as due date.",
+    )
+    NEVER_OPENS = (
+        "RW09",
+        "the window is longer than the active period: it never opens or ends",
+        "Mend the certification in the LMS.",
+    )
+    IN_THE_FUTURE = (
+        "RW10",
+        "the date is in the future; Totara takes it",
+        "Look at the record in ESR.",
+    )
+    NOT_CERTIFYING = (
+        "RW11",
+        "the upload saves to history: nobody is certified",
+        "Use action 1, unless that is meant.",
+    )
+    EXTENSION_LOST = (
+        "RW12",
+        "the expiry was extended by hand: the upload counts without the extension",
+        "Look at the person in the LMS.",
+    )
+    INCONSISTENT = (
+        "RW13",
+        "the record in the LMS is inconsistent",
+        "Not sent. Mend it in the LMS.",
+    )
+    SUSPENDED = (
+        "RW14",
+        "the account is suspended: window and expiry wait",
+        "Nothing.",
+    )
+    BEFORE_WINDOW = (
+        "RW15",
+        "completed before the window opened: the expiry stays",
+        "Nothing, or renew in the window.",
+    )
+    TWICE_IN_FILE = (
+        "RW16",
+        "two rows for one person and certification in a file",
+        "Not sent together.",
+    )
+    CURRENT_IN_FILE = (
+        "RW17",
+        "a row repeats the date that is current: beside a newer row it destroys completions of others in the file",
+        "Not sent.",
+    )
 
 
 #: A row with one of these does nothing good in the LMS, or harm: keep it back, or put it in the history by itself.

@@ -78,6 +78,16 @@ class FilesDriver:
         rows = [(one.idnumber, one.reference, one.name, one.completed_on, one.expires_on) for one in evidence]
         return await self._write("add_evidence", header, rows)
 
+    async def withdraw_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
+        """Write completions to take back."""
+        rows = [(one.idnumber, one.certification, one.completed_on) for one in certifications]
+        return await self._write("withdraw_completion", ("idnumber", "certification", "completed_on"), rows)
+
+    async def withdraw_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
+        """Write evidence to take back."""
+        rows = [(one.idnumber, one.reference) for one in evidence]
+        return await self._write("withdraw_evidence", ("idnumber", "reference"), rows)
+
     async def put_hierarchy(self, items: Sequence[HierarchyItem]) -> list[Answer]:
         """Write organisations and positions to create or change, parents first."""
         header = ("kind", "idnumber", "full_name", "parent_idnumber")

@@ -43,6 +43,10 @@ class FileSlot(Protocol):
         """Return the newest report whose name is like ``pattern`` (``*`` stands for anything), or None."""
         ...
 
+    async def waiting(self, pattern: str) -> bool:
+        """Whether any file whose name is like ``pattern`` still waits to be taken."""
+        ...
+
 
 class FolderSlot:
     """Folders of this machine: ``ready`` for files, ``reports`` for the log report."""
@@ -63,6 +67,10 @@ class FolderSlot:
         """Read the newest."""
         return await asyncio.to_thread(self._report, pattern)
 
+    async def waiting(self, pattern: str) -> bool:
+        """Look for such files."""
+        return await asyncio.to_thread(self._waiting, pattern)
+
     def _place(self, name: str, content: bytes) -> None:
         path, part = self._ready / name, self._ready / f".{name}.part"
         try:
@@ -79,6 +87,12 @@ class FolderSlot:
             raise _busy(name) from None
         except OSError as error:
             raise LmsUnavailableError(f"{self._ready} cannot be written to: {error.strerror}") from None
+
+    def _waiting(self, pattern: str) -> bool:
+        try:
+            return any(fnmatch(path.name, pattern) for path in self._ready.iterdir())
+        except OSError as error:
+            raise LmsUnavailableError(f"{self._ready} cannot be read: {error.strerror}") from None
 
     def _report(self, pattern: str) -> bytes | None:
         try:
@@ -133,6 +147,11 @@ class RemoteSlot:
             if len(content) < newest.size:
                 raise LmsUnavailableError("the HR Import log did not come whole")
             return bytes(content)
+
+    async def waiting(self, pattern: str) -> bool:
+        """Ask the other side."""
+        async with self._session() as session:
+            return bool(await session.entries(self._ready, lambda name: fnmatch(name, pattern)))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:

@@ -4,16 +4,17 @@ The site's own information lists the functions of the service and tells nothing 
 looking up somebody known, and by writing calls that cannot succeed.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.outbound.lms import moodle_errors
-from services.outbound.lms.moodle_call import MoodleCall
 from services.outbound.lms.moodle_rows import Row
 from services.outbound.lms.moodle_search import MoodleSearch
-from services.outbound.lms.port import Finding
 from shared.errors import LmsMisconfiguredError, LmsUnavailableError
+from shared.finding import Finding
+from shared.moodle import errors as moodle_errors
+from shared.moodle.call import MoodleCall
 
 FUNCTIONS: Final = (
     "core_user_create_users",
@@ -43,8 +44,11 @@ _NOBODY: Final = (
 _MOMENTS: Final = tuple(datetime(year, month, 1, tzinfo=UTC) for year in range(1970, 2038) for month in range(1, 13))
 
 
-async def findings(call: MoodleCall, search: MoodleSearch) -> list[Finding]:
-    """Return what has to be put right on the site. Raises LmsUnavailableError and LmsBusyError."""
+async def findings(call: MoodleCall, search: MoodleSearch, more: Sequence[str] = ()) -> list[Finding]:
+    """Return what has to be put right on the site, which must offer the functions ``more`` too.
+
+    Raises LmsUnavailableError and LmsBusyError.
+    """
     reply = await call.exchange("core_webservice_get_site_info", ())
     if reply.finding is not None:
         return [reply.finding]
@@ -53,7 +57,7 @@ async def findings(call: MoodleCall, search: MoodleSearch) -> list[Finding]:
     if reply.verdict != "done" or not isinstance(reply.value, dict):
         return [moodle_errors.NOT_MOODLE]
     search.know_own(reply.value)
-    missing = _missing_functions(reply.value)
+    missing = _missing_functions(reply.value, (*FUNCTIONS, *more))
     if missing:
         return [Finding("functions-missing", f"Add to the external service in Moodle: {', '.join(missing)}.")]
     found = _of_the_account(reply.value)
@@ -64,9 +68,9 @@ async def findings(call: MoodleCall, search: MoodleSearch) -> list[Finding]:
     return found + await _writing(call)
 
 
-def _missing_functions(info: dict[str, Any]) -> list[str]:
+def _missing_functions(info: dict[str, Any], needed: Sequence[str]) -> list[str]:
     offered = {one.get("name") for one in info.get("functions", ()) if isinstance(one, dict)}
-    return [name for name in FUNCTIONS if name not in offered]
+    return [name for name in needed if name not in offered]
 
 
 def _of_the_account(info: dict[str, Any]) -> list[Finding]:

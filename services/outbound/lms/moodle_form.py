@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
+from shared.moodle.call import HEAD, MAX_BYTES
+
 Pairs = list[tuple[str, str]]
 Key = int
 """An account's id in Moodle."""
-
-HEAD: Final = 3
-"""Variables every form begins with: token, function, format."""
-
-MAX_BYTES: Final = 1_000_000
-"""Bytes of a form; servers drop one over their limit whole (8 MB is PHP's own) and then ask for the token."""
 
 MOST: Final = 100
 """Accounts in one call: more bring no speed, and leave more in doubt when a reply is lost."""

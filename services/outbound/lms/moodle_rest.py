@@ -1,4 +1,4 @@
-"""Driver ``moodle-rest``: accounts in Moodle (4.3) by its REST web services.
+"""Driver ``moodle-rest``: accounts and competency ratings in Moodle (4.3) by its REST web services.
 
 Moodle has no job assignments like ours, so this driver takes none. Nothing it says is believed alone: who is to be
 created is looked up first, and what was written is read back.
@@ -11,26 +11,27 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from services.outbound.lms import moodle_checks, moodle_rules
+from services.outbound.lms import moodle_checks, moodle_learning_checks, moodle_rules
 from services.outbound.lms.moodle_adopt import adopt, candidates
-from services.outbound.lms.moodle_call import MoodleCall
 from services.outbound.lms.moodle_change import Answers, rejected
 from services.outbound.lms.moodle_guard import KeyLocks, Unsettled
 from services.outbound.lms.moodle_keep import MoodleKeeper
+from services.outbound.lms.moodle_ratings import MoodleRatings
 from services.outbound.lms.moodle_rows import candidate
 from services.outbound.lms.moodle_search import MoodleSearch
 from services.outbound.lms.moodle_write import MoodleWriter
-from services.outbound.lms.port import Account, Answer, Candidate, Finding, News, Sought
+from services.outbound.lms.port import Account, Answer, Candidate, Certification, Evidence, Finding, News, Sought
 from shared.account_settings import FieldMapping
 from shared.errors import ConfigurationError
 from shared.lms_settings import LmsSettings
+from shared.moodle.call import MoodleCall
 
 SETTLING: Final = 60.0
 """Seconds a call may go on at the site after we have stopped waiting for it, at the least."""
 
 
 class MoodleRest:
-    """Accounts of one Moodle site.
+    """Accounts of one Moodle site, and what people have learnt where the trust has a competency framework there.
 
     ``fields`` are the profile fields the trust fills, of which the options of menus matter here; ``token`` reads the
     token for each call; ``clock`` counts seconds. Every operation raises LmsUnavailableError when the site is away,
@@ -60,10 +61,15 @@ class MoodleRest:
         self._writer = MoodleWriter(self._call)
         self._keeper = MoodleKeeper(self._search, self._writer, Unsettled(self.settling, clock))
         self._locks = KeyLocks()
+        self._moodle = settings.moodle
+        self._ratings = MoodleRatings(self._call, self._search, settings.moodle, self.settling, clock)
 
     async def check(self) -> list[Finding]:
         """Look whether the site lets us work and would keep what we send."""
-        return await moodle_checks.findings(self._call, self._search)
+        if self._moodle.framework is None:
+            return await moodle_checks.findings(self._call, self._search)
+        found = await moodle_checks.findings(self._call, self._search, moodle_learning_checks.FUNCTIONS)
+        return found or await moodle_learning_checks.findings(self._call, self._search, self._moodle)
 
     async def news(self) -> list[News]:
         """Return nothing: every answer tells the outcome, or is unknown and looked up."""
@@ -108,6 +114,14 @@ class MoodleRest:
         """Give an account our idnumber, unless that is another's, or the account already is another person's."""
         async with self._locks.hold([f"id/{idnumber}"]):
             return await adopt(self._search, self._writer, lms_id, idnumber, instead_of)
+
+    async def record_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
+        """Rate the competency with the certification's idnumber; the note tells the dates."""
+        return await self._ratings.record(certifications)
+
+    async def add_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
+        """Note evidence under the competency that is set for it; without one it is refused with ``no-evidence``."""
+        return await self._ratings.add_evidence(evidence)
 
     async def _keep(
         self, accounts: Sequence[Account], work: Callable[[Mapping[str, Account]], Awaitable[Answers]]

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from services.outbound.lms.moodle_call import MoodleCall
 from services.outbound.lms.moodle_form import slices
 from services.outbound.lms.moodle_rows import Row, read_rows
 from services.outbound.lms.moodle_rules import is_username, readable
 from shared.errors import LmsMisconfiguredError, LmsUnavailableError
+from shared.moodle.call import MoodleCall
 
 _BY_FIELD: Final = "core_user_get_users_by_field"
 _SEARCH: Final = "core_user_get_users"

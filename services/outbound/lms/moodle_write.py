@@ -7,10 +7,10 @@ account and warns, but a value that does not fit its type refuses it whole: then
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.outbound.lms import moodle_errors
-from services.outbound.lms.moodle_call import MoodleCall, Verdict
 from services.outbound.lms.moodle_form import Entry, Key, fits, packs, users_form
 from shared.errors import LmsUnavailableError
+from shared.moodle import errors as moodle_errors
+from shared.moodle.call import MoodleCall, Verdict
 
 _CREATE: Final = "core_user_create_users"
 _UPDATE: Final = "core_user_update_users"

@@ -11,7 +11,9 @@ parts, and each part of a site names its driver.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+from shared import finding
 
 FieldKind = Literal["text", "menu", "checkbox", "date"]
 
@@ -103,12 +105,17 @@ class HierarchyItem:
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """A completion of a certification, made known by ESR. Dates are ISO days in the UK."""
+    """A completion of a certification, made known by ESR. Dates are ISO days in the UK.
+
+    ``due_on``: the last known expiry of a person whose certification has expired; empty for everybody else. Totara
+    forgets that date when it expires somebody, and counts a renewal from it.
+    """
 
     idnumber: str
     certification: str
     completed_on: str
     expires_on: str
+    due_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +156,8 @@ class News:
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about the site that would lose or falsify data, found by a check. Stable code, a sentence to act on."""
-
-    code: str
-    sentence: str
+Finding = finding.Finding
+"""What a check finds."""
 
 
 class Channel(Protocol):
@@ -244,4 +247,17 @@ class Learning(Channel, Protocol):
 
     async def add_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
         """Add to people's evidence banks; the same reference is added once."""
+        ...
+
+
+@runtime_checkable
+class Withdraws(Protocol):
+    """What a driver can besides where its LMS lets learning be taken back. What is not there is applied."""
+
+    async def withdraw_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
+        """Take completions back; another completion of the certification stays, or stands again."""
+        ...
+
+    async def withdraw_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
+        """Take evidence back, by its reference."""
         ...

@@ -76,6 +76,14 @@ class SandboxDriver:
         """Add evidence."""
         return await self._operate([_evidence(one) for one in evidence])
 
+    async def withdraw_completion(self, certifications: Sequence[Certification]) -> list[Answer]:
+        """Take completions back."""
+        return await self._operate([_completion(one) | {"operation": "withdraw_completion"} for one in certifications])
+
+    async def withdraw_evidence(self, evidence: Sequence[Evidence]) -> list[Answer]:
+        """Take evidence back."""
+        return await self._operate([_evidence(one) | {"operation": "withdraw_evidence"} for one in evidence])
+
     async def put_hierarchy(self, items: Sequence[HierarchyItem]) -> list[Answer]:
         """Create or change organisations and positions."""
         return await self._operate([_item(one) for one in items])

@@ -258,28 +258,45 @@ def test_a_due_date_of_an_assignment_is_the_programme_s(site: Site) -> None:
     assert site.held()[2] == "2027-03-01"
 
 
-def test_the_report_is_what_the_built_in_profile_reads(site: Site, tmp_path: Path) -> None:
+def told(site: Site, folder: Path, *, history: bool = False) -> list[dict[str, str]]:
+    """What the built-in profile reads of a report, without what is the same in all rows."""
+    report = folder / "report.csv"
+    assert site.totara.write_certification_report(report, history=history)
+    profile = load_lms_profile("totara-certification-history" if history else "totara-certification-report")
+    read = list(read_completions(report, profile, "999"))
+    assert [one.faults for one in read] == [()] * len(read)
+    assert not any(one.ignored for one in read)
+    same = {"user_idnumber": "999-1", "certification_idnumber": "C1", "method": "e-Learning"}
+    assert all(one.fields.items() >= same.items() for one in read)
+    return [{name: value for name, value in one.fields.items() if name not in same} for one in read]
+
+
+def test_the_report_is_what_the_built_in_profile_reads_in_every_state(site: Site, tmp_path: Path) -> None:
     site.certification()
-    site.put("2026-06-01")
-    site.at("2026-06-20 14:05")
+    assert not site.totara.write_certification_report(tmp_path / "none.csv")
+    assert not (tmp_path / "none.csv").exists()  # without rows the product writes no file
+    site.totara.assign("amy", "C1")
+    assert told(site, tmp_path) == [{"status": "assigned"}]
     site.put("2026-06-15")
-    report = tmp_path / "report.csv"
-
-    def told() -> list[tuple[str, str, str]]:
-        site.totara.write_certification_report(report, history=True)
-        read = list(read_completions(report, load_lms_profile("totara-certification-report"), "999"))
-        assert [one.faults for one in read] == [()] * len(read)
-        return [(one.fields["user_idnumber"], one.fields["completed_at"], one.fields["expires_on"])
-                for one in read if not one.ignored]  # fmt: skip
-
-    assert told() == [
-        ("999-1", "2026-06-15T00:00:00", "2027-06-15"),
-        ("999-1", "2026-06-01T00:00:00", "2027-06-01"),
-    ]
-    assert len(site.totara.certification_report().splitlines()) == 2
+    dates = {"completed_at": "2026-06-15T00:00:00", "expires_on": "2027-06-15", "window_opens_on": "2027-05-15"}
+    assert told(site, tmp_path) == [{"status": "certified"} | dates]
+    site.cron("2027-05-20")
+    assert told(site, tmp_path) == [{"status": "window-open"} | dates]
     site.cron("2028-01-01")
-    assert site.totara.certification_report().decode().splitlines()[1:] == ["999-1,C1,,,Expired,"]
-    assert len(told()) == 2  # both are history by now
+    assert told(site, tmp_path) == [{"status": "expired"}]
+    assert told(site, tmp_path, history=True) == [{"status": "history"} | dates]
+
+
+def test_the_history_report_has_every_earlier_completion_and_not_the_current_one(site: Site, tmp_path: Path) -> None:
+    site.certification()
+    for day in ("2026-06-01", "2026-06-15", "2026-06-20"):
+        site.at(f"{day} 14:05")
+        site.put(day)
+    assert [one["completed_at"] for one in told(site, tmp_path, history=True)] == [
+        "2026-06-01T00:00:00",
+        "2026-06-15T00:00:00",
+    ]
+    assert [one["completed_at"] for one in told(site, tmp_path)] == ["2026-06-20T00:00:00"]
 
 
 def test_the_state_outlives_the_process(site: Site, tmp_path: Path) -> None:

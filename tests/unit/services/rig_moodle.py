@@ -15,7 +15,8 @@ from sandbox.moodle_http import create_app
 from services.outbound.lms.moodle_rest import MoodleRest
 from services.outbound.lms.port import Candidate
 from shared.account_settings import FieldMapping
-from shared.lms_settings import LmsSettings, MoodleSettings
+from shared.lms_settings import LmsSettings
+from shared.moodle.settings import MoodleSettings
 from tests.unit.services.rigs import Rig
 
 KNOWN = "known-account"

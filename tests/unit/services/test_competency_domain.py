@@ -215,9 +215,12 @@ def test_what_both_hold_already_is_told_to_neither() -> None:
     assert verdicts(decided(element(), completion())) == {"esr": "mirror", "lms": "held_by_esr"}
 
 
-def test_another_day_is_another_achievement() -> None:
-    found = decided(element(), completion(at="2026-03-04T10:00:00"))
-    assert verdicts(found) == {"esr": "certification", "lms": "to_esr"}
+def test_an_achievement_of_a_later_day_is_another_one() -> None:
+    found = decided(element(day=date(2026, 3, 4)), completion(at="2026-03-03T10:00:00"))
+    assert found["esr", "12000001"].verdict == "certification"
+    earlier = decided(completion(at="2026-03-03T10:00:00"))
+    after = decided(element(day=date(2026, 3, 4)), completion(at="2026-03-03T10:00:00"), before=earlier)
+    assert verdicts(after) == {"esr": "certification", "lms": "to_esr"}
 
 
 def test_the_same_day_in_london_is_the_same_day() -> None:
@@ -362,7 +365,7 @@ def test_a_certification_is_announced_as_achieved() -> None:
     event = told(only(decided(element(date_to="2027-03-03"))), revision=4)[0]
     assert event == events.CompetenceAchieved(
         vpd="999", cause=CAUSE, person_id="9000001", key="12000001", revision=4, competence_name=FIRE_NAME,
-        achieved_on="2026-03-03", expires_on="2027-03-03", certification="FIRE",
+        achieved_on="2026-03-03", expires_on="2027-03-03", reason="ESR says 2027-03-03", certification="FIRE",
     )  # fmt: skip
 
 
@@ -387,11 +390,18 @@ def test_a_missing_mapping_is_announced_by_the_certifications_name() -> None:
 def quiet() -> list[Any]:
     both = decided(element(), completion())
     return [
-        pytest.param(both["esr", "12000001"], id="mirror"),
         pytest.param(next(one for one in both.values() if one.source == "lms"), id="held by ESR"),
         pytest.param(only(decided(element(), known=False)), id="parked"),
         pytest.param(only(decided(element(competency_type="REQUIREMENT"))), id="requirement"),
     ]
+
+
+def test_what_both_hold_is_told_so_that_it_need_not_be_sent() -> None:
+    (event,) = told(decided(element(), completion())["esr", "12000001"])
+    assert event == events.CompetenceMirrored(
+        vpd="999", cause=CAUSE, person_id="9000001", key="12000001", revision=1, competence_id=FIRE,
+        completed_on="2026-03-03",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("decision", quiet())

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.lms_files import LmsFiles
-from services.ingest.source import Checked, Line, Place
+from services.ingest.lms_files import LmsFiles, completions_profile
+from services.ingest.source import Checked, Line, Place, Report, RowKey
 from shared.accounting import Fate
+from shared.errors import ConfigurationError
 from shared.lms_csv import FIELDS, OWN, load_lms_profile
 from shared.messaging.topology import LMS
 
@@ -175,26 +176,63 @@ def test_a_character_that_cannot_be_stored_and_a_value_too_long_are_faults_of_th
     ]
 
 
-def test_another_profile_reads_other_columns_and_passes_over_who_has_not_completed(tmp_path: Path) -> None:
+def test_a_report_tells_of_certifications_and_says_what_each_row_is_about(tmp_path: Path) -> None:
     source = LmsFiles(load_lms_profile("totara-certification-report"), "999")
     path = put(
         tmp_path,
-        "Full Name,User ID Number,Certification ID Number,Completion Date,Expiry Date",
-        "Fern Sampleton,999-9000001,FIRE,3 Mar 2026 at 14:05,3 Mar 2028",
-        "Rowan Mockford,999-9000002,FIRE,,",
+        "Full Name,User ID Number,Certification ID Number,Status,Completion Date,Expiry Date",
+        "Fern Sampleton,999-9000001,FIRE,Certified,3 Mar 2026 at 14:05,3 Mar 2028",
+        "Rowan Mockford,999-9000002,FIRE,Expired,,",
+        "Ash Placeholder,999-9000003,,Expired,,",
     )
     checked = source.check(path, "done.csv", "999")
-    assert (checked.faults, checked.records, checked.kind) == ((), 2, "completions")
-    done, not_done = source.lines(path, "done.csv", Place())
-    assert done.fields.pop("reference").startswith("D")
+    assert (checked.faults, checked.records, checked.kind) == ((), 3, "certifications")
+    assert source.report("done.csv") == Report("totara-certification-report", current=True)
+    done, not_done, odd = source.lines(path, "done.csv", Place())
     assert done.fields == {
         "user_idnumber": "999-9000001",
         "certification_idnumber": "FIRE",
+        "status": "certified",
         "completed_at": "2026-03-03T14:05:00",
         "expires_on": "2028-03-03",
         "method": "e-Learning",
     }
-    assert (not_done.fields, not_done.faults, not_done.ignored) == ({}, (), Fate.IGNORED_NOT_USED)
+    assert (done.type, done.key) == ("certification.upsert", RowKey("999-9000001", "FIRE"))
+    assert (not_done.fields["status"], not_done.faults, not_done.ignored) == ("expired", (), None)
+    assert (faults(odd), odd.key) == ([("L101", "certification_idnumber")], None)
+
+
+def test_a_report_without_a_status_passes_over_who_has_not_completed(tmp_path: Path) -> None:
+    source = LmsFiles(load_lms_profile("totara-certification-report"), "999")
+    heading = "User ID Number,Certification ID Number,Completion Date,Expiry Date"
+    path = put(tmp_path, heading, "999-9000001,FIRE,3 Mar 2026,", "999-9000002,FIRE,,")
+    done, not_done = source.lines(path, "done.csv", Place())
+    assert (done.fields["status"], done.ignored) == ("certified", None)
+    assert (not_done.ignored, not_done.key) == (Fate.IGNORED_NOT_USED, RowKey("999-9000002", "FIRE"))
+
+
+def test_a_file_is_read_by_the_first_profile_whose_pattern_its_name_fits(tmp_path: Path) -> None:
+    others = {
+        "History*.csv": load_lms_profile("totara-certification-history"),
+        "H*": load_lms_profile("totara-certification-report"),
+    }
+    source = LmsFiles(load_lms_profile(OWN), "999", others)
+    assert source.report("History of Fire_2026-03-03_7.csv") == Report("totara-certification-history", current=False)
+    assert source.report("Here.csv") == Report("totara-certification-report", current=True)
+    assert source.report("history.csv") is None
+    assert source.report(f"api-{'0a' * 16}.csv") is None
+    heading = "User ID Number,Certification ID Number,Completion Date,Expiry Date"
+    path = put(tmp_path, heading, "999-9000001,FIRE,3 Mar 2026,3 Mar 2028")
+    (line,) = source.lines(path, "History.csv", Place())
+    assert line.fields["status"] == "history"
+    assert line.key == RowKey("999-9000001", "FIRE", "2026-03-03T00:00:00/2028-03-03")
+
+
+def test_a_profile_of_other_files_is_refused() -> None:
+    assert completions_profile(OWN).name == OWN
+    assert completions_profile("totara-certification-history").subject.record == "certification"
+    with pytest.raises(ConfigurationError, match="no profile of completion files"):
+        completions_profile("esrbridge-non-staff")
 
 
 def test_what_came_by_http_is_read_in_our_own_form_whatever_the_profile(tmp_path: Path) -> None:

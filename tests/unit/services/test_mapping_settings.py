@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from shared.config import Mapping
 from shared.cstf import SUBJECTS, CoreSkill, subject_of
 from shared.errors import DecisionError
-from shared.mapping_settings import SOURCES, Acceptance, AcceptanceRule, MappingSet, Row, as_yaml, from_yaml, of_config
+from shared.mapping_settings import (
+    SOURCES,
+    Acceptance,
+    AcceptanceRule,
+    Dates,
+    MappingSet,
+    Renewal,
+    Row,
+    as_yaml,
+    from_yaml,
+    of_config,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,8 @@ def test_versions_of_a_competence_differ_in_period_only() -> None:
     assert len(kinds) == 1
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20)
+PERIODS = st.sampled_from(["1 year", "18 months", "3 week", "9999 days"])
 DAYS = st.none() | st.dates()
 ACCEPTED: dict[str, Any] = {
     "sources": st.lists(st.sampled_from(SOURCES), unique=True).map(tuple),
@@ -80,15 +92,19 @@ ACCEPTED: dict[str, Any] = {
 @st.composite
 def rows(draw: st.DrawFn) -> Row:
     days = sorted(draw(st.lists(st.dates(), min_size=2, max_size=2)))
-    return Row(
-        competence=draw(TEXTS),
-        competence_id=draw(st.just("") | TEXTS),
-        certification=draw(TEXTS),
-        direction=draw(st.sampled_from(["both", "to-lms", "to-esr"])),
-        **{"from": draw(st.sampled_from([None, days[0]]))},
-        until=draw(st.sampled_from([None, days[1]])),
-        accept=draw(st.none() | st.builds(Acceptance, **ACCEPTED)),
-    )
+    expiry = draw(st.sampled_from(["lms", "esr", "local"]))
+    said = {
+        "competence": draw(TEXTS),
+        "competence_id": draw(st.just("") | TEXTS),
+        "certification": draw(TEXTS),
+        "direction": draw(st.sampled_from(["both", "to-lms", "to-esr"])),
+        "from": draw(st.sampled_from([None, days[0]])),
+        "until": draw(st.sampled_from([None, days[1]])),
+        "accept": draw(st.none() | st.builds(Acceptance, **ACCEPTED)),
+        "expiry": expiry,
+        "period": draw(st.just("") | PERIODS) if expiry == "local" else "",
+    }
+    return Row.model_validate(said)
 
 
 SETS = st.builds(
@@ -99,6 +115,26 @@ SETS = st.builds(
         max_size=3,
     ).map(tuple),
     for_esr=st.lists(TEXTS, max_size=3).map(tuple),
+    dates=st.builds(
+        Dates,
+        when_they_differ=st.sampled_from(["newest", "esr", "lms"]),
+        same_within_days=st.integers(0, 31),
+        months=st.sampled_from(["last-day-stays", "shorten", "overflow"]),
+        day=st.sampled_from(["same-day", "day-before"]),
+    ),
+    renewals=st.lists(
+        st.builds(
+            Renewal,
+            certification=TEXTS,
+            method=st.sampled_from(["completion", "expiry", "fixed"]),
+            active=PERIODS,
+            window=PERIODS,
+            minimum=st.just("") | PERIODS,
+        ),
+        max_size=2,
+        unique_by=lambda one: one.certification,
+    ).map(tuple),
+    on_removal=st.sampled_from(["report", "withdraw"]),
 )
 
 
@@ -124,6 +160,11 @@ def test_ids_and_dates_are_read_as_they_are_written_with_quotation_marks_or_with
         ("accept: [{subject: cooking}]", "accept.0"),
         ("accept: [{level: '2'}]", "accept.0"),
         ("accept: [{sources: [elsewhere]}]", "accept.0.sources.0"),
+        ("mappings: [{competence: A, certification: X, period: 1 year}]", "mappings.0"),
+        ("mappings: [{competence: A, certification: X, expiry: local, period: soon}]", "mappings.0.period"),
+        ('mappings: [{competence: A, certification: "X\\N"}]', "mappings.0.certification"),
+        ("renewals: [{certification: X, method: completion, active: 0 years, window: 1 month}]", "renewals.0.active"),
+        ("dates: {same_within_days: 99}", "dates.same_within_days"),
         ("mappings: [", "line 1"),
         ("- a list", "valid dictionary"),
     ],

@@ -10,10 +10,11 @@ import pytest_asyncio
 
 from sandbox.moodle import SERVICE_ACCOUNT, TOKEN, SandboxMoodle
 from sandbox.moodle_access import CAPABILITIES, FUNCTIONS
-from services.outbound.lms import moodle_checks, moodle_errors
+from services.outbound.lms import moodle_checks
 from services.outbound.lms.moodle_rest import MoodleRest
 from services.outbound.lms.port import Finding
 from shared.errors import ConfigurationError, LmsBusyError
+from shared.moodle import errors as moodle_errors
 from tests.unit.services.rig_moodle import FIELDS, KNOWN, Moodle, furnished, moodle, settings
 
 Disturb = Callable[[SandboxMoodle], Any]

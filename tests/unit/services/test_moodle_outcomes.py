@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from sandbox.moodle import TOKEN, SandboxMoodle
 from sandbox.moodle_http import create_app
-from services.outbound.lms.moodle_call import MoodleCall
 from services.outbound.lms.moodle_rest import MoodleRest
 from services.outbound.lms.moodle_search import MoodleSearch
 from services.outbound.lms.port import Account, Answer, Sought
 from shared.errors import LmsBusyError, LmsMisconfiguredError, LmsUnavailableError
+from shared.moodle.call import MoodleCall
 from tests.unit.services.rig_moodle import FIELDS, KNOWN, Moodle, Seconds, furnished, moodle, settings
 
 APPLIED = Answer("applied")

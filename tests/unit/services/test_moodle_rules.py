@@ -14,11 +14,12 @@ from sandbox.moodle_errors import MoodleError
 from sandbox.moodle_lookups import like
 from sandbox.moodle_params import CREATE, checked, tree
 from services.outbound.lms import moodle_rules
-from services.outbound.lms.moodle_form import HEAD, MOST, Entry, fits, packs, slices, users_form
+from services.outbound.lms.moodle_form import MOST, Entry, fits, packs, slices, users_form
 from services.outbound.lms.moodle_rows import candidate, differences, read_rows
 from services.outbound.lms.moodle_rules import fault, tidy
 from services.outbound.lms.moodle_search import escaped
 from services.outbound.lms.port import Account, ProfileField
+from shared.moodle.call import HEAD
 
 ZOE = Account("999-1", "zoe", "Zoë", "O'Placeholder", "zoe@trust.example", "PERM")
 MENUS = {"kind": ("TEMP", "PERM")}

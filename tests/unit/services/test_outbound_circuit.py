@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from services.outbound.circuit import BUSY_WAIT, FIRST_WAIT, LONGEST_WAIT, MISCONFIGURED_WAIT, Circuit
 from services.outbound.guard import Suspensions, holds
-from services.outbound.lms.throttle import Throttled
 from shared.account_settings import AccountPolicy
+from shared.throttle import Throttled
 
 
 def test_a_new_site_is_looked_at_before_anything_else() -> None:

@@ -12,12 +12,17 @@ from urllib.parse import urlencode
 
 import httpx
 
-from services.outbound.lms import moodle_errors
-from services.outbound.lms.moodle_form import HEAD, MAX_BYTES
-from services.outbound.lms.port import Finding
 from shared.errors import LmsBusyError, LmsMisconfiguredError, LmsUnavailableError
+from shared.finding import Finding
+from shared.moodle import errors
 
 Verdict = Literal["done", "refused", "conflict", "odd", "lost", "barred"]
+
+HEAD: Final = 3
+"""Variables every form begins with: token, function, format."""
+
+MAX_BYTES: Final = 1_000_000
+"""Bytes of a form; servers drop one over their limit whole (8 MB is PHP's own) and then ask for the token."""
 
 _PATH: Final = "/webservice/rest/server.php"
 _BEFORE: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -96,7 +101,7 @@ class MoodleCall:
         except _BEFORE as error:
             raise LmsUnavailableError(f"Moodle cannot be reached ({type(error).__name__})") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return Reply("barred", finding=moodle_errors.ADDRESS)
+            return Reply("barred", finding=errors.ADDRESS)
         except httpx.HTTPError:
             return Reply("lost")
         return _reply(response)
@@ -112,13 +117,13 @@ def _reply(response: httpx.Response) -> Reply:
         # A proxy that would not wait any longer; behind it the call may go on.
         return Reply("lost")
     if status == HTTPStatus.FORBIDDEN:
-        return Reply("barred", finding=moodle_errors.SERVICES_OFF)
+        return Reply("barred", finding=errors.SERVICES_OFF)
     if status != HTTPStatus.OK:
-        return Reply("barred", finding=moodle_errors.ADDRESS)
+        return Reply("barred", finding=errors.ADDRESS)
     try:
         value = response.json()
     except ValueError:
-        return Reply("lost", finding=moodle_errors.NOT_MOODLE)
+        return Reply("lost", finding=errors.NOT_MOODLE)
     if isinstance(value, dict) and "exception" in value:
         return _error(value.get("errorcode"))
     return Reply("done", value)
@@ -127,10 +132,10 @@ def _reply(response: httpx.Response) -> Reply:
 def _error(code: object) -> Reply:
     if not isinstance(code, str):
         return Reply("odd")
-    if code in moodle_errors.AWAY:
+    if code in errors.AWAY:
         raise LmsUnavailableError(f"Moodle is away for the moment ({code})")
-    if code in moodle_errors.BARRED:
-        return Reply("barred", finding=moodle_errors.BARRED[code])
-    if code == moodle_errors.REFUSED:
+    if code in errors.BARRED:
+        return Reply("barred", finding=errors.BARRED[code])
+    if code == errors.REFUSED:
         return Reply("refused")
-    return Reply("conflict") if code == moodle_errors.CONFLICT else Reply("odd")
+    return Reply("conflict") if code == errors.CONFLICT else Reply("odd")

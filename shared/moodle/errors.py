@@ -6,7 +6,7 @@ A code may itself hold HTML and what somebody typed, so one that is not known by
 from collections.abc import Mapping
 from typing import Final
 
-from services.outbound.lms.port import Finding
+from shared.finding import Finding
 
 AWAY: Final = frozenset({"sitemaintenance", "dbconnectionfailed", "upgraderunning"})
 """The site says by HTTP 200 that it is not there; the same call can be made later."""
@@ -31,6 +31,10 @@ BARRED: Final[Mapping[str, Finding]] = {
     ),
     "nopermissions": _finding("right-missing", "The service account's role lacks a right that a call needs."),
     "invalidrecord": _finding("function-unknown", "This Moodle does not have a function the bridge needs."),
+    "errorreportview": _finding(
+        "report-refused",
+        "The service account may not see the report: it is in no audience of it, or lacks moodle/reportbuilder:view.",
+    ),
     "requireloginerror": _finding("right-missing", "The service account's role lacks a right that a call needs."),
     "wsaccessusersuspended": _finding("service-account-locked", "The service account is suspended; open it in Moodle."),
     "wsaccessuserdeleted": _finding("service-account-locked", "The service account is deleted; make another token."),
