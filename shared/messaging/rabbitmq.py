@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelPreconditionFailed
@@ -17,6 +18,10 @@ from shared.messaging.topology import DEAD, DEAD_LENGTH, DELIVERY_LIMIT, Topolog
 
 __all__ = ["RabbitBroker", "RabbitSubscription"]
 
+LANES: Final = 2
+"""Channels for publishing. RabbitMQ routes what comes over one channel in one process, so whoever publishes several
+things at once gets a second; whoever waits for each confirm always has the first, and what they say stays in order."""
+
 
 class RabbitBroker:
     """RabbitMQ behind the broker protocol. After a loss the next call connects anew."""
@@ -26,7 +31,8 @@ class RabbitBroker:
     def __init__(self, url: str, topology: Topology | None = None) -> None:
         self.topology = topology or Topology()
         self._links = Links(url)
-        self._publisher: Publisher | None = None
+        self._publishers: list[Publisher | None] = [None] * LANES
+        self._busy = [0] * LANES
         self._opening = asyncio.Lock()
 
     async def start(self) -> None:
@@ -50,14 +56,22 @@ class RabbitBroker:
         """Publish in windows and wait for every confirm; a full queue or a lost connection raises."""
         if not messages:
             return
-        publisher = await self._living_publisher()
+        lane = self._busy.index(min(self._busy))
+        self._busy[lane] += 1
+        try:
+            await self._publish(lane, messages)
+        finally:
+            self._busy[lane] -= 1
+
+    async def _publish(self, lane: int, messages: Sequence[Message]) -> None:
+        publisher = await self._living_publisher(lane)
         try:
             with talk("publishing"):
                 await publisher.publish(messages, rabbit_link.DEADLINE)
         except BrokerUnavailableError:
             # The fate of what was written is unknown: leave the channel, so that late confirms meet nobody.
-            if self._publisher is publisher:
-                self._publisher = None
+            if self._publishers[lane] is publisher:
+                self._publishers[lane] = None
             await rabbit_link.close(publisher.channel)
             raise
 
@@ -80,12 +94,13 @@ class RabbitBroker:
                     declared = await channel.queue_declare(queue, passive=True)
             return declared.message_count or 0
 
-    async def _living_publisher(self) -> Publisher:
+    async def _living_publisher(self, lane: int) -> Publisher:
         async with self._opening:
-            if self._publisher is None or self._publisher.channel.is_closed:
+            publisher = self._publishers[lane]
+            if publisher is None or publisher.channel.is_closed:
                 channel = await self._links.open_channel("publish", confirms=True)
-                self._publisher = Publisher(channel, self.topology)
-            return self._publisher
+                publisher = self._publishers[lane] = Publisher(channel, self.topology)
+            return publisher
 
     async def _declare(self, channel: Channel) -> None:
         for exchange in self.topology.exchanges:

@@ -12,9 +12,9 @@ from pamqp import commands
 from pamqp.base import Frame
 
 from shared.errors import BrokerRefusedError, BrokerUnavailableError, UnroutableError
-from shared.messaging import rabbit_link
+from shared.messaging import rabbit_link, rabbitmq
 from shared.messaging.message import Message
-from shared.messaging.rabbit_publisher import IN_FLIGHT, WINDOW
+from shared.messaging.rabbit_publisher import IN_FLIGHT, WINDOW, Publisher
 from shared.messaging.rabbitmq import RabbitBroker
 from shared.messaging.topology import Topology
 from tests.integration.faulty_network import Network
@@ -114,7 +114,11 @@ async def test_a_refusal_in_the_middle_of_a_window_is_told_and_the_next_call_goe
         assert len(server.bodies) == FULL + 3
 
 
-async def test_a_refusal_concerns_the_publisher_whose_message_it_was_and_no_other() -> None:
+async def test_a_refusal_concerns_the_publisher_whose_message_it_was_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rabbitmq, "LANES", 1)
+
     def answer(count: int) -> Sequence[Frame]:
         return [ack(5), nack(15), ack(20, multiple=True)] if count == 20 else []
 
@@ -124,6 +128,27 @@ async def test_a_refusal_concerns_the_publisher_whose_message_it_was_and_no_othe
             SOON,
         )
         assert [type(one) for one in outcomes] == [type(None), BrokerRefusedError]
+
+
+async def test_whoever_waits_for_each_confirm_has_one_channel_and_others_at_once_have_a_second(
+    broker: RabbitBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int | None] = []
+    publish = Publisher.publish
+
+    async def noted(self: Publisher, sent: Sequence[Message], deadline: float) -> None:
+        used.append(self.channel.number)
+        await publish(self, sent, deadline)
+
+    monkeypatch.setattr(Publisher, "publish", noted)
+    queue = queue_of(broker.topology, "people")
+    for number in range(3):
+        await asyncio.wait_for(broker.publish(to(queue, messages(1, number))), SOON)
+    assert len(set(used)) == 1
+    await asyncio.wait_for(
+        asyncio.gather(*(broker.publish(to(queue, messages(500, 500 * number))) for number in range(1, 5))), SOON
+    )
+    assert sorted(used[3:].count(channel) for channel in set(used)) == [2, 2]
 
 
 async def test_nothing_is_written_while_the_broker_blocks_publishers_and_everything_after() -> None:
