@@ -49,10 +49,10 @@ async def test_after_years_of_nights_all_hold_the_same_dates_and_nothing_came_tw
         await world.night(FIRST_DAY + timedelta(days=number), history=True)
     decided = await decisions(engines["competency"])
     nothing_came_twice(world)
+    in_esr, in_lms = elements(world), records(world)
     for person in world.people:
         for competence, certification in COMPETENCES.items():
-            mine = [one for one in world.esr if (one.person, one.competence) == (person, competence)]
-            same_dates(mine, records(world, person, certification), decided[person], certification)
+            same_dates(in_esr[person, competence], in_lms[person, certification], decided[person], certification)
 
 
 def nothing_came_twice(world: World) -> None:
@@ -90,11 +90,20 @@ def same_dates(
         assert max(records) == current, "one side holds something newer"
 
 
-def records(world: World, person: str, certification: str) -> dict[date, date]:
-    found: dict[date, date] = {}
-    for row in [*world.totara.history(certification), *world.totara.completions(certification)]:
-        if row["user_idnumber"] == f"{VPD}-{person}" and row["completed"]:
-            found[day_of(row["completed"])] = day_of(row["expires"])
+def elements(world: World) -> Mapping[tuple[str, str], list[Element]]:
+    found: dict[tuple[str, str], list[Element]] = defaultdict(list)
+    for one in world.esr:
+        found[one.person, one.competence].append(one)
+    return found
+
+
+def records(world: World) -> Mapping[tuple[str, str], dict[date, date]]:
+    """Return completion days with expiries by person and certification; the current one beats the history."""
+    found: dict[tuple[str, str], dict[date, date]] = defaultdict(dict)
+    for row in [*world.totara.history(), *world.totara.completions()]:
+        if row["completed"]:
+            person = row["user_idnumber"].removeprefix(f"{VPD}-")
+            found[person, row["certification"]][day_of(row["completed"])] = day_of(row["expires"])
     return found
 
 
