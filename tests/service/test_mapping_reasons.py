@@ -11,7 +11,7 @@ from tests.service.test_mapping_versions import FIRE, VPD, Rig, Said, achieved, 
 RENEWED: MappingSet = from_json(
     {
         "mappings": [{"competence_id": FIRE, "certification": "FIRE", "expiry": "local", "period": "2 years"}],
-        "renewals": [{"certification": "FIRE", "method": "completion", "active": "3 years", "window": "2 months"}],
+        "renewals": [{"certification": "FIRE", "method": "expiry", "active": "3 years", "window": "2 months"}],
         "for_esr": [FIRE],
         "on_removal": "withdraw",
     }
@@ -96,9 +96,21 @@ async def test_a_history_row_of_what_stands_does_not_hide_that_it_stands(
         await renewed(rig)
         said = ("2023-05-01T10:00:00+00:00", "2026-05-01")
         await rig.take(row("3", "window-open", *said, "2026-03-01"), row("3", "history", *said))
-        await rig.take(fire("3", "2026-03-02", "2028-03-02"))
+        await rig.take(fire("3", "2026-03-02", "2029-03-02"))
         told = [one for one in await explained(rig, "3") if one.get("achieved_on") == "2026-03-02"]
         assert [one["warnings"][0][:4] for one in told] == ["RW01"]
+
+
+async def test_effects_wait_for_esrs_file_and_not_for_a_report_of_the_lms(
+    database: str, passwords: Mapping[str, str]
+) -> None:
+    async with rigged(database, passwords) as rig:
+        await rig.take(fire("4", "2026-03-01"))
+        await rig.take(row("4", "assigned"))
+        rig.told.clear()
+        await rig.hire("4")
+        (event,) = [one for one in rig.told if isinstance(one, events.CompetenceAchieved)]
+        assert (event.cause.stream, event.cause.file) == ("feed", "F0003")
 
 
 async def test_the_expiry_an_lms_forgot_goes_with_the_next_achievement(

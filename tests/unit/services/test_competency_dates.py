@@ -210,7 +210,31 @@ def test_what_was_told_stays_told_when_it_runs_out() -> None:
     assert later == first
 
 
+def test_what_became_evidence_as_it_had_run_out_stays_evidence_when_something_newer_comes() -> None:
+    first = decided(element("2025-03-01"))
+    after = decided(element("2025-03-01"), completion("2026-03-01T10:00:00"), before=first)
+    assert after["esr", "1"].content == first["esr", "1"].content
+
+
 # Where somebody stands
+
+
+def test_an_old_completion_in_the_history_does_not_hide_what_stands_now() -> None:
+    held = row("certified", "2026-01-05T09:00:00+00:00", "2027-01-05", "2026-11-05")
+    older = row("history", "2024-12-01T10:00:00+00:00", "2025-12-01", file_no=9)
+    assert to_lms(element("2026-03-01"), held, older, by=said(when_they_differ="lms")).why == "kept_by_lms"
+
+
+def test_the_newest_report_tells_where_somebody_stands_whichever_is_looked_at_first() -> None:
+    held = row("certified", "2024-12-01T10:00:00+00:00", "2025-12-01", "2025-10-01")
+    assert to_lms(element("2026-02-01"), row("expired", file_no=9), held).due_on == "2025-12-01"
+
+
+def test_an_expired_certification_renewed_by_expiry_is_foretold_from_its_last_expiry() -> None:
+    by_expiry = Renewal(certification="FIRE", method="expiry", active="1 year", window="2 months")
+    held = row("certified", "2025-03-05T10:00:00+00:00", "2026-03-05", "2026-01-05")
+    found = to_lms(element("2026-02-01", "2027-03-05"), held, row("expired", file_no=9), by=said(by_expiry))
+    assert found.warnings == ()  # counted from 2026-03-05, as it was completed before that
 
 
 def test_the_last_expiry_of_somebody_whose_certification_has_expired_goes_with_the_achievement() -> None:
