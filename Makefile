@@ -4,10 +4,10 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench crash-points fuzz histories five-years million big-file faulty-files clean
+.PHONY: help install demo test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
 
 help: ## list what can be done
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 install: .venv/.ready ## install everything the project needs into the project folder (.venv, .tools)
 
@@ -54,6 +54,9 @@ histories: .venv/.ready ## live through a million steps of invented histories, i
 five-years: .venv/.ready ## live five years of nights with a thousand people, ESR and a Totara (long)
 	@ESRBRIDGE_TEST_PEOPLE=1000 ESRBRIDGE_TEST_DAYS=1826 $(RUN)/python -m pytest tests/service/test_five_years.py -q -s
 
+month: .venv/.ready ## live a month of twenty trusts with lost, late and damaged files and sudden deaths (long)
+	@ESRBRIDGE_TEST_TRUSTS=20 ESRBRIDGE_TEST_DAYS=31 $(RUN)/python -m pytest tests/service/test_month.py -q -s
+
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py
 
@@ -72,6 +75,22 @@ bench: .venv/.ready ## run the benchmarks and print ratios (not part of the test
 	@$(RUN)/python -m bench.reader
 	@$(RUN)/python -m bench.publish
 	@$(RUN)/python -m bench.loop
+	@$(MAKE) --no-print-directory bench-national
+
+bench-national: .venv/.bench ## measure the national night against peers and limits, and write docs/performance.md (a quarter of an hour)
+	@deploy/local/need-rabbitmq
+	@$(RUN)/python -m bench.national $(BENCH)
+
+bench-nation: .venv/.bench ## the same at the sizes that the goals speak of (a night)
+	@deploy/local/need-rabbitmq
+	@ESRBRIDGE_BENCH_RECORDS=10000,100000,1000000,5000000 ESRBRIDGE_BENCH_FULL_BESIDE=1000000 \
+		ESRBRIDGE_BENCH_CHANGES_QUIET=1000 ESRBRIDGE_BENCH_CHANGES_BESIDE=1000 ESRBRIDGE_BENCH_LETTERS=100000 \
+		ESRBRIDGE_BENCH_OUTAGE_SECONDS=3600 ESRBRIDGE_BENCH_OUTAGE_RECORDS=100000 ESRBRIDGE_BENCH_REPLICA_RECORDS=200000 \
+		$(RUN)/python -m bench.national $(BENCH)
+
+.venv/.bench: .venv/.ready
+	@$(UV) sync --locked --quiet --inexact --group bench
+	@touch $@
 
 up: .venv/.ready ## start PostgreSQL and RabbitMQ for development, in the foreground (folder .local/)
 	@$(RUN)/python -m esrbridge.local --dir .local

@@ -1,0 +1,1 @@
+"""The same job written the usual way."""
