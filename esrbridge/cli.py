@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from esrbridge import accounts, files, letters, mappings, people
+from esrbridge import accounts, completion_differences, files, letters, mappings, nights, people
 from esrbridge.asyncapi import asyncapi
 from esrbridge.codes import as_markdown
 from esrbridge.compliance import compliance
@@ -42,6 +42,8 @@ app.add_typer(files.app, name="files")
 app.add_typer(people.app, name="people")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(mappings.app, name="mappings")
+app.add_typer(nights.app, name="nights")
+app.add_typer(completion_differences.app, name="completions")
 app.command()(compliance)
 
 Folder = Annotated[Path, typer.Argument(help="Holds bridge.yaml and a folder per trust.", file_okay=False)]

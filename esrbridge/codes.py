@@ -3,9 +3,10 @@
 from typing import Final
 
 from services.competency.renewal.warn import Code as RenewalCode
+from services.outbound.towards_esr.codes import CompletionCode
 from shared import errors
 from shared.accounting import REASONS
-from shared.codes import Code, LmsCode, MessageCode
+from shared.codes import Code, ConfirmationCode, LmsCode, MessageCode
 from shared.errors import BridgeError
 from shared.esr.faults import FileCode, RecordCode
 from shared.mapping_settings import MappingCode
@@ -14,6 +15,8 @@ _KINDS: Final[tuple[tuple[str, type[Code]], ...]] = (
     ("Files from ESR", FileCode),
     ("Records from and to ESR", RecordCode),
     ("Completions from the LMS", LmsCode),
+    ("Completions that are not with ESR", CompletionCode),
+    ("Answers of ESR to completion files", ConfirmationCode),
     ("Messages", MessageCode),
     ("Checks of mappings", MappingCode),
     ("Warnings of dates and renewals", RenewalCode),

@@ -63,12 +63,16 @@ class Bridge:
     waiting_for: str = ""
     """Code of what was away when the run ended, empty when nothing was."""
 
-    async def until_idle(self, on_progress: OnProgress | None = None) -> None:
-        """Work until nothing is left to do: files, messages, reconciliation, completion files."""
+    async def until_idle(self, on_progress: OnProgress | None = None, *, at_once: bool = True) -> None:
+        """Work until nothing is left to do: files, messages, reconciliation, completion files.
+
+        ``at_once``: completions leave now; otherwise at their cut-off, by the clock.
+        """
         consumers = [asyncio.create_task(c.run()) for part in self.components.values() for c in part.consumers]
         watchers = [asyncio.create_task(self._watch(on_progress))] if on_progress else []
         try:
-            while await self._round(consumers) or await self._run_jobs(self.components["outbound"].on_demand):
+            on_demand = self.components["outbound"].on_demand if at_once else ()
+            while await self._round(consumers) or await self._run_jobs(on_demand):
                 pass
             for part in self.components.values():
                 await part.work.outbox.forget()

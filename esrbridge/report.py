@@ -47,15 +47,18 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         questions = await open_questions(connection, vpd)
     async with readers["confirmations"].trust(vpd) as connection:
         refused = await confirmations.count_refused(connection, vpd)
+        answers = await confirmations.attention(connection, vpd)
     async with readers["console"].trust(vpd) as connection:
         letters = [actions.summary(row) for row in await console.listing(connection, vpd)]
         by_code = await console.count_by_code(connection, vpd)
+    late_steps = [one for name in bridge.components for one in await _late(bridge, name, vpd)]
     return {
         "name": name,
         "files": files,
         "absent": absent,
         "alarms": alarms,
         "requests": requests,
+        "late_steps": late_steps,
         "people": states,
         "accounts": counts["accounts"],
         "operator": questions,
@@ -63,12 +66,21 @@ async def _trust(bridge: Bridge, vpd: str, name: str) -> dict[str, Any]:
         "evidence": counts["evidence"],
         "completions": counts["completions"],
         "refused_by_esr": refused,
+        "answers_of_esr": answers,
         "decisions": verdicts,
         "events": dict(bridge.events.get(vpd, {})),
         "parked": parked,
         "dead_letters": by_code,
         "dead_letter_list": letters,
     }
+
+
+async def _late(bridge: Bridge, service: str, vpd: str) -> list[dict[str, Any]]:
+    nights = bridge.components[service].nights
+    if nights is None:
+        return []
+    async with bridge.readers[service].trust(vpd) as connection:
+        return await nights.late(connection, vpd)
 
 
 def _needs_attention(trust: dict[str, Any]) -> bool:
@@ -106,6 +118,13 @@ def _show_questions(trust: dict[str, Any], screen: Console) -> None:
     """Print what somebody should look at, or decide."""
     for alarm in trust["alarms"]:
         screen.print(f"  file calendar: {alarm['kind']}, {alarm['subject']}", style="yellow")
+    for step in trust["late_steps"]:
+        code = f", {step['code']}" if step["code"] else ""
+        screen.print(f"  step {step['step']} of {step['day']}: {step['state']}, not done in time{code}", style="yellow")
+    if trust["answers_of_esr"]["overdue"]:
+        screen.print(f"  {trust['answers_of_esr']['overdue']} answers of ESR are overdue", style="yellow")
+    if trust["answers_of_esr"]["unmatched"]:
+        screen.print(f"  {trust['answers_of_esr']['unmatched']} answers of ESR are odd", style="yellow")
     if trust["absent"]:
         screen.print(f"  {len(trust['absent'])} people were left out of a full file", style="yellow")
     if trust["operator"]["matches"]:

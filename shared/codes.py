@@ -81,6 +81,11 @@ class LmsCode(Code):
         "the certification's status is none of the profile's texts",
         "Add the text to 'statuses' of the profile (docs/lms-files.md), then replay the record.",
     )
+    L108 = (
+        "L108",
+        "the field 'withdrawn' says neither yes nor no",
+        "Write yes for a completion that the LMS has taken back, else no or nothing; then replay the record.",
+    )
 
 
 class MessageCode(Code):
@@ -115,4 +120,59 @@ class MessageCode(Code):
         "BROKER_DELIVERY_LIMIT",
         "the consumer stopped each time the message was delivered",
         "Look at the service's memory and log, mend the cause, then replay the letter.",
+    )
+
+
+class ConfirmationCode(Code):
+    """What can be odd about an answer of ESR to a completion file: the reason of a ``ConfirmationUnmatched``."""
+
+    C101 = (
+        "C101",
+        "the answer names a completion file that was never sent",
+        "Ask ESR whose file it is; if it was sent before this bridge was installed, there is nothing to do.",
+    )
+    C102 = (
+        "C102",
+        "the answer repeats a reference that was never sent",
+        "Ask ESR what it loaded under this reference, and have it taken back there if it is not the trust's.",
+    )
+    C103 = (
+        "C103",
+        "the answer repeats a reference that was sent, but not in the file it answers",
+        "Nothing was settled by it; ask ESR for the answers to that file again.",
+    )
+    C104 = (
+        "C104",
+        "the answer names another place in the file than the record had; it settles the record all the same",
+        "Compare one such record in ESR; if ESR took another for it, tell ESR, and send the two again.",
+    )
+    C105 = (
+        "C105",
+        "the answer names another type of record than was sent; it settles nothing",
+        "Ask ESR for the answers to that file again.",
+    )
+    C106 = (
+        "C106",
+        "ESR had confirmed the record and refuses it now; the newer answer counts",
+        "Look in ESR whether the achievement is there, then act on the refusal's own code.",
+    )
+    C107 = (
+        "C107",
+        "the counts of the confirmation differ from the records below it",
+        "Ask ESR for the confirmation again; what has no answer stays open.",
+    )
+    C108 = (
+        "C108",
+        "the answer stands before any line that names a completion file",
+        "Nothing was settled by it; ask ESR for the confirmation again.",
+    )
+    C109 = (
+        "C109",
+        "ESR says that part of the file was loaded and not which part",
+        "Its records stay open; ask ESR for answers to each, or send the file's records again.",
+    )
+    C110 = (
+        "C110",
+        "ESR refuses a whole file of which it had confirmed records",
+        "What was confirmed stays so; look in ESR whether these achievements are there.",
     )

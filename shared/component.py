@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import APIRouter
+from starlette.types import ASGIApp
 
 from shared.clock import Clock
 from shared.config import BridgeConfig
@@ -13,6 +14,7 @@ from shared.db.engine import Reader
 from shared.db.unit import Work
 from shared.messaging.broker import Broker
 from shared.messaging.consumer import Consumer
+from shared.nights.runner import Nights
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Context:
     archive: Path
     settle_seconds: float = 0.0
     claim_seconds: float = 15.0
+    api_token: str = ""
+    """The token that services show each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,13 @@ class Component:
     jobs: tuple[Job, ...] = ()
     on_demand: tuple[Job, ...] = ()
     """Work that is done when asked for, not by the clock: the one-shot mode asks."""
+    nights: Nights | None = None
+    """The steps of its nights; running them is one of the jobs."""
     router: APIRouter = field(default_factory=APIRouter)
+    guard: Callable[..., Any] | None = None
+    """A FastAPI dependency that decides who may use the router, in place of the check of the one token."""
+    pages: ASGIApp | None = None
+    """Pages for people, below the router; they see to themselves who may see them."""
 
 
 class Build(Protocol):

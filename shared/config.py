@@ -59,6 +59,18 @@ class CompletionPolicy(_Section):
     """Days that a completion waits: ESR may come to hold the same learning by another way, and is then not sent it."""
     first_sequence: int = Field(default=1, ge=1)
     """Number of the first completion file, where a trust moves over from another interface."""
+    rows_per_file: int = Field(default=50_000, ge=1, le=999_999)
+    """Records in one file at most; what is more goes into the next."""
+    rows_per_achievement: int = Field(default=40, ge=1)
+    """Records of one person and one competence in one file at most."""
+    leavers: Literal["send", "withhold"] = "send"
+    """Whether ESR is told of what people completed who have left since."""
+    answer_days: int = Field(default=1, ge=1, le=31)
+    """ESR answers a file by ``calendar.latest`` of the file day that is so many after the day of delivery."""
+    resend_after_days: int = Field(default=3, ge=0, le=31)
+    """Days an answer is overdue before the item is sent again, marked as a resend; 0: never by itself."""
+    resends: int = Field(default=2, ge=0, le=9)
+    """How often an item that is not answered is sent again by itself; then an operator decides."""
 
 
 class FileCalendar(_Section):

@@ -7,6 +7,7 @@ which may be missing but the subject. A trust's own list takes what the rules do
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 PREFIX: Final = "NHS|CSTF|"
@@ -51,6 +52,7 @@ class CoreSkill:
         return (self.subject, self.level, self.topic.casefold())
 
 
+@lru_cache(maxsize=4096)
 def subject_of(name: str) -> CoreSkill | None:
     """Read a competence's national name; None when it is of none of the eleven subjects."""
     if not name.startswith(PREFIX):

@@ -220,6 +220,29 @@ class CertificationCompleted(Event, frozen=True, kw_only=True):
     """Why it expires on that day."""
 
 
+class CertificationWithdrawn(Event, frozen=True, kw_only=True):
+    """A completion that ESR was, or was to be, told of does not stand: the LMS took it back. ``key`` is its key."""
+
+    person_id: str
+    key: str
+    revision: int
+    reason: str = ""
+
+
+class AchievementMissing(Event, frozen=True, kw_only=True):
+    """A full file of ESR, newer than ESR's confirmation, does not show what it confirmed, or shows other dates."""
+
+    person_id: str
+    key: str
+    reference: str
+    competence_id: str
+    achieved_on: str
+    difference: str
+    """``missing``, ``other_expiry`` or ``other_day``."""
+    held: str = ""
+    """What the file shows instead, as dates and ids."""
+
+
 class MappingMissing(Event, frozen=True, kw_only=True):
     """Something arrived that no mapping covers: an ESR competence or an LMS certification."""
 
@@ -291,8 +314,17 @@ class DeliveryFailed(Event, frozen=True, kw_only=True):
     code: str
 
 
+Change = Literal["new", "correction", "resend", "withdrawal"]
+"""What an item asks ESR to do: load it; load it in place of an earlier one; look again at one it may not have seen;
+give one back. The first three are ``TCA`` records, the last is a ``TCD``."""
+
+
 class CompletionSent(Event, frozen=True, kw_only=True):
-    """A completion left for ESR. ``reference`` is unique in the trust for ever; ESR echoes it."""
+    """An item left for ESR: it stands where ESR collects. ``sent_file`` and ``position`` are its own for ever.
+
+    ``reference`` is what ESR echoes. A resend and a withdrawal carry the reference of what they repeat or take back;
+    anything else has one of its own, unique in the trust for ever.
+    """
 
     reference: str
     person_id: str
@@ -302,26 +334,84 @@ class CompletionSent(Event, frozen=True, kw_only=True):
     sent_file: str
     position: int
     resend: bool = False
+    """The same as ``change`` being ``resend``; for consumers of earlier releases."""
+    change: Change = "new"
+    replaces: str = ""
+    """The reference of what a correction replaces."""
+    expires_on: str = ""
+    sent_at: str = ""
+    """ISO moment at which the file was delivered."""
+
+
+class CompletionWithheld(Event, frozen=True, kw_only=True):
+    """A completion is not sent, for now or for ever; ``code`` says why. It may yet be sent when the cause goes away."""
+
+    person_id: str
+    key: str
+    revision: int
+    code: str
 
 
 class CompletionAnswer(Event, frozen=True, kw_only=True):
-    """ESR's answer to a completion."""
+    """ESR's answer to one item. The newest answer to an item counts: ``revision`` orders them."""
 
     reference: str
     person_id: str
     key: str
     code: str = ""
     warning: bool = False
+    sent_file: str = ""
+    position: int = 0
+    change: Change = "new"
+    revision: int = 0
 
 
 class CompletionConfirmed(CompletionAnswer, frozen=True, kw_only=True):
-    """ESR loaded the completion; ``esr_record_id`` is its competency element ID where it gave one."""
+    """ESR loaded the item, or gave it back; ``esr_record_id`` is its competency element ID where it gave one."""
 
     esr_record_id: str = ""
+    competence_id: str = ""
+    """With the two days: what the item said, as it was sent."""
+    achieved_on: str = ""
+    expires_on: str = ""
 
 
 class CompletionRejected(CompletionAnswer, frozen=True, kw_only=True):
-    """ESR did not load the completion; ``code`` says why."""
+    """ESR did not load the item; ``code`` says why."""
+
+
+class ConfirmationOverdue(Event, frozen=True, kw_only=True):
+    """ESR has not answered an item by the time agreed. It stays open: a late answer settles it all the same."""
+
+    reference: str
+    person_id: str
+    key: str
+    sent_file: str
+    position: int
+    change: Change = "new"
+    sent_at: str
+    due_at: str
+    """ISO moment by which the answer was due."""
+
+
+class CompletionFileAnswered(Event, frozen=True, kw_only=True):
+    """ESR told of a completion file as a whole (``CFH``)."""
+
+    sent_file: str
+    status: str
+    """``SUCCESS``, ``PARTIAL``, ``FAIL`` or ``DUPLICATE``, as ESR says."""
+    code: str = ""
+
+
+class ConfirmationUnmatched(Event, frozen=True, kw_only=True):
+    """An answer of ESR fits nothing that was sent, or contradicts an earlier one. ``cause`` names the file it is in."""
+
+    line: int
+    reason: str
+    """A code of ``docs/confirmations.md``."""
+    reference: str = ""
+    sent_file: str = ""
+    position: int = 0
 
 
 class FileEvent(Event, frozen=True, kw_only=True):
@@ -351,6 +441,10 @@ class FileCompleted(FileEvent, frozen=True, kw_only=True):
     """Every record of a file has a fate. Effects of the file may now leave the building."""
 
     records: int
+    mode: str = ""
+    """``full``, ``changes`` or ``confirm``, as the profile says of its kind; empty for files that are not ESR's."""
+    shows: str = ""
+    """UK local time, ISO, up to which the file tells; empty where it does not say."""
 
 
 class FileRepeated(FileEvent, frozen=True, kw_only=True):
@@ -439,6 +533,8 @@ _PUBLISHED: Final = {
         CompetenceWithdrawn,
         CompetenceMirrored,
         CertificationCompleted,
+        CertificationWithdrawn,
+        AchievementMissing,
         MappingMissing,
     ),
     "outbound": (
@@ -452,8 +548,15 @@ _PUBLISHED: Final = {
         CertificationDelivered,
         DeliveryFailed,
         CompletionSent,
+        CompletionWithheld,
     ),
-    "confirmations": (CompletionConfirmed, CompletionRejected),
+    "confirmations": (
+        CompletionConfirmed,
+        CompletionRejected,
+        ConfirmationOverdue,
+        CompletionFileAnswered,
+        ConfirmationUnmatched,
+    ),
 }
 
 TYPES: Final[dict[str, type[Event]]] = {

@@ -20,6 +20,7 @@ from shared.db.unit import Work
 from shared.errors import ConfigurationError, TransientError
 from shared.loops import Loops
 from shared.messaging.rabbitmq import RabbitBroker
+from shared.nights.api import make_nights_router
 from shared.settings import Settings, load_settings
 from shared.telemetry import configure_logging
 from shared.transient import is_transient
@@ -63,6 +64,7 @@ def make_app(name: str, build: Build, settings: Settings, config: BridgeConfig) 
         archive=settings.archive,
         settle_seconds=settings.settle_seconds,
         claim_seconds=settings.claim_seconds,
+        api_token=settings.api_token,
     )
     component = build(context)
     loops = Loops(component, settings.scan_seconds)
@@ -76,11 +78,18 @@ def make_app(name: str, build: Build, settings: Settings, config: BridgeConfig) 
         await broker.stop()
         await engine.dispose()
 
-    app = FastAPI(title=f"ESR Bridge: {name}", lifespan=lifespan)
+    # A page of documentation loads scripts of another host, which have no business beside pages people sign in to.
+    docs, redoc = ("/docs", "/redoc") if component.pages is None else (None, None)
+    app = FastAPI(title=f"ESR Bridge: {name}", lifespan=lifespan, docs_url=docs, redoc_url=redoc)
     app.include_router(health_routes(name, context, loops))
-    app.include_router(component.router, dependencies=[Depends(token_check(settings.api_token))])
+    entitled = [Depends(component.guard or token_check(settings.api_token))]
+    app.include_router(component.router, dependencies=entitled)
+    if component.nights is not None:
+        app.include_router(make_nights_router(component.nights, context.reader, clock), dependencies=entitled)
     for kind in (DBAPIError, PoolTimeoutError, TransientError, OSError):
         app.add_exception_handler(kind, _explain)
+    if component.pages is not None:
+        app.mount("/", component.pages)
     return app
 
 

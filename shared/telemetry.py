@@ -18,6 +18,7 @@ ALLOWED: Final = frozenset(
         "attempts",
         "code",
         "count",
+        "day",
         "error",
         "event",
         "file",
@@ -58,6 +59,9 @@ WAITING: Final = Gauge(
     "esrbridge_loop_waiting", "1 while a loop waits for something that is down.", ["service", "loop"]
 )
 JOB_FAILURES: Final = Counter("esrbridge_job_failures_total", "Background runs that failed.", ["service", "job"])
+LATE_STEPS: Final = Gauge(
+    "esrbridge_late_steps", "Days of a trust's nightly step that are late and not done.", ["service", "step", "vpd"]
+)
 OUTBOX: Final = Gauge("esrbridge_outbox_rows", "Outbox rows not published yet.", ["service"])
 
 

@@ -41,11 +41,7 @@ def _event(
 ) -> events.Event | None:
     vpd, person_id = key
     if decision is None or decision.verdict == "requirement":
-        if before is None or before.verdict not in _ON_ITS_WAY:
-            return None
-        return events.CompetenceWithdrawn(
-            vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision, withdraw=withdraws
-        )
+        return _gone(key, before, revision, cause, withdraws) if before is not None else None
     if decision.verdict == "mirror":
         return events.CompetenceMirrored(
             vpd=vpd, cause=cause, person_id=person_id, key=decision.key, revision=revision,
@@ -57,6 +53,23 @@ def _event(
         missing = Cause("lms", decision.version.file, decision.version.file_no)
         return events.MappingMissing(vpd=vpd, cause=missing, kind="certification", name=decision.certification)
     return _achieved(key, decision, revision, cause) if decision.verdict in _ON_ITS_WAY else None
+
+
+def _gone(
+    key: PersonKey, before: Decision, revision: int, cause: Cause, withdraws: bool
+) -> events.CertificationWithdrawn | events.CompetenceWithdrawn | None:
+    """Return what tells that something said before stands no more: to ESR, or to the LMS."""
+    vpd, person_id = key
+    if before.verdict == "to_esr":
+        return events.CertificationWithdrawn(
+            vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision,
+            reason="the LMS has taken the completion back",
+        )  # fmt: skip
+    if before.verdict not in _ON_ITS_WAY:
+        return None
+    return events.CompetenceWithdrawn(
+        vpd=vpd, cause=cause, person_id=person_id, key=before.key, revision=revision, withdraw=withdraws
+    )
 
 
 def _achieved(key: PersonKey, decision: Decision, revision: int, cause: Cause) -> events.AchievementEvent:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from services.competency import queue, store, versions, views
+from services.competency.comparison import store as comparisons
 from services.competency.desk import MappingDesk
 from shared.db.engine import Reader
 from shared.errors import DecisionError
@@ -59,6 +60,12 @@ def _add_decisions(router: APIRouter, reader: Reader) -> None:
         """What was decided on everything a person has learnt, and why."""
         async with reader.trust(vpd) as connection:
             return await views.explain(connection, vpd, person_id)
+
+    @router.get("/comparison")
+    async def comparison(vpd: Vpd, limit: Limit = 100) -> dict[str, Any]:
+        """What ESR's last full file shows otherwise than ESR had confirmed it; see docs/confirmations.md."""
+        async with reader.trust(vpd) as connection:
+            return await comparisons.listing(connection, vpd, limit)
 
     @router.get("/parked")
     async def parked(vpd: Vpd) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ class Catalogue:
         self._by_name = {one.competence_name: one for one in ordered}
         self._for_esr = frozenset(self.said.for_esr)
         self._renewals = {one.certification: one for one in self.said.renewals}
+        self._rows: dict[str, list[Row]] = {}
         self.counting = Counting(MonthRule(self.said.dates.months), DayRule(self.said.dates.day))
 
     def find(self, competence_id: str, name: str) -> Definition | None:
@@ -61,6 +62,12 @@ class Catalogue:
 
     def rows_of(self, definition: Definition) -> list[Row]:
         """Return the mappings of a competence, in order; those by id beat those by name."""
+        known = self._rows.get(definition.competence_id)
+        if known is None:
+            known = self._rows[definition.competence_id] = self._find_rows(definition)
+        return known
+
+    def _find_rows(self, definition: Definition) -> list[Row]:
         by_id = [row for row in self.said.mappings if row.competence_id == definition.competence_id]
         return by_id or [
             row for row in self.said.mappings if not row.competence_id and row.competence == definition.competence_name

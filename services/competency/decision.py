@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from shared.accounting import Fate
 from shared.facts import Version
 
 Verdict = Literal[
     "parked_person", "parked_competence", "requirement", "certification", "evidence", "mirror", "older",
-    "to_esr", "held_by_esr", "unmapped", "not_for_esr", "not_staff", "removed",
+    "to_esr", "held_by_esr", "unmapped", "not_for_esr", "not_staff", "withdrawn", "removed",
 ]  # fmt: skip
 """``older``: the other side, or the same, holds something newer that counts; nothing is said of this one."""
 
@@ -26,8 +28,7 @@ IGNORED: Final[dict[str, Fate]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What one fact means, and the line that said it."""
 
     source: Literal["esr", "lms"]

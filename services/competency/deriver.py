@@ -90,7 +90,8 @@ class Deriver:
             for identity, decision in said.items():
                 if identity not in decided:
                     gone.append((key, decision))
-                    announce(unit, key, None, decision, held[identity].revision + 1, cause, withdraws[key[0]])
+                    why = _withdrawal(decision, decided) or cause
+                    announce(unit, key, None, decision, held[identity].revision + 1, why, withdraws[key[0]])
                     _settle_old_line(unit, key[0], decision)
         await store.save(unit.connection, changed)
         await store.remove(unit.connection, gone)
@@ -101,6 +102,14 @@ class Deriver:
 def said_of(held: Dictionary[tuple[str, str], Held]) -> dict[tuple[str, str], Decision]:
     """Return the decisions that stand."""
     return {identity: one.decision for identity, one in held.items() if one.decision.verdict != "removed"}
+
+
+def _withdrawal(gone: Decision, decided: Dictionary[tuple[str, str], Decision]) -> Cause | None:
+    """Return the LMS's file that took a completion back, where that is why ESR is not to be told of it any more."""
+    for one in decided.values():
+        if one.verdict == "withdrawn" and gone.key.startswith(f"{one.key}|"):
+            return Cause("lms", one.version.file, one.version.file_no)
+    return None
 
 
 async def _tell_missing(unit: Unit, unmapped: Dictionary[tuple[str, str], Cause]) -> None:

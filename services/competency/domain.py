@@ -8,6 +8,7 @@ facts that mirror it do not take it back.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import msgspec
@@ -34,22 +35,50 @@ def decide(
     out before the business ``day`` is not written to the LMS as a certification.
     """
     person = known if isinstance(known, Known) else Known("employee" if known else "")
-    said, completions, rows = list(facts), list[tuple[Fact, Completion]](), list[tuple[Fact, ReportRow]]()
-    for fact in said:
-        if fact.entity == "completion":
-            completions.append((fact, msgspec.convert(fact.data, Completion)))
-        elif fact.entity == "certification":
-            rows.append((fact, msgspec.convert(fact.data, ReportRow)))
-    completions += _of_reports(rows, {completion.key for _, completion in completions})
-    stands = standings((one for _, one in completions), ((fact.version, row) for fact, row in rows))
-    around = Surroundings(person, catalogue, stands, day)
-    decided, held = _of_elements(said, around, before)
+    said = list(facts)
+    learnt = _of_lms(said)
+    stands = standings(
+        (one for _, one in learnt.completions),
+        ((fact.version, row) for fact, row in learnt.rows),
+        (one for _, one in learnt.taken_back),
+    )
+    decided, held = _of_elements(said, Surroundings(person, catalogue, stands, day), before)
     told = [
         decision
-        for fact, completion in completions
+        for fact, completion in learnt.completions
         for decision in decide_completion(person, fact, completion, catalogue, held, before)
     ]
-    return {one.identity: one for one in (*decided, *tell_once(told, before, catalogue.said.dates.same_within_days))}
+    told = tell_once(told, before, catalogue.said.dates.same_within_days)
+    return {one.identity: one for one in (*decided, *told, *map(_withdrawn, learnt.taken_back))}
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What the LMS told of one person, with the facts that say so."""
+
+    completions: list[tuple[Fact, Completion]] = field(default_factory=list)
+    taken_back: list[tuple[Fact, Completion]] = field(default_factory=list)
+    rows: list[tuple[Fact, ReportRow]] = field(default_factory=list)
+
+
+def _of_lms(facts: Iterable[Fact]) -> _Learnt:
+    """Read the LMS's facts; what a report tells counts as a completion where no completion file has told of it."""
+    learnt = _Learnt()
+    for fact in facts:
+        if fact.entity == "completion":
+            completion = msgspec.convert(fact.data, Completion)
+            (learnt.taken_back if completion.withdrawn else learnt.completions).append((fact, completion))
+        elif fact.entity == "certification":
+            learnt.rows.append((fact, msgspec.convert(fact.data, ReportRow)))
+    known = {completion.key for _, completion in (*learnt.completions, *learnt.taken_back)}
+    learnt.completions.extend(_of_reports(learnt.rows, known))
+    return learnt
+
+
+def _withdrawn(said: tuple[Fact, Completion]) -> Decision:
+    fact, completion = said
+    certification = completion.certification_idnumber
+    return Decision("lms", completion.key, "withdrawn", fact.version, certification=certification)
 
 
 def _of_reports(rows: Iterable[tuple[Fact, ReportRow]], told: set[str]) -> list[tuple[Fact, Completion]]:

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from services.competency import queue, store, versions
+from services.competency import answers, queue, store, versions
+from services.competency.comparison.round import Comparing
 from services.competency.compliance import store as compliance
 from services.competency.deriver import NO_CAUSE, Deriver, Mappings
 from services.competency.desk import MappingDesk
@@ -39,6 +40,7 @@ class CompetencyHandlers:
         self._facts = FactStore(store.SCHEMA)
         self._deriver = Deriver(config, self._facts, work.clock)
         self.desk = MappingDesk(work, self._deriver, self._facts)
+        self.comparing = Comparing(work)
 
     async def on_records(self, messages: Sequence[Message]) -> None:
         """Store definitions, elements and completions, then decide for the people they concern."""
@@ -60,15 +62,12 @@ class CompetencyHandlers:
     async def on_events(self, messages: Sequence[Message]) -> None:
         """Learn who is known, and what ESR answered; take up what waited for a person."""
         people: dict[PersonKey, events.PersonEvent] = {}
-        answers: list[tuple[PersonKey, str, str]] = []
-        for message in messages:
-            event = events.decode(message.type, message.body)
+        heard = [events.decode(message.type, message.body) for message in messages]
+        for event in heard:
             if isinstance(event, events.PersonEvent):
                 key = (event.vpd, event.person.person_id)
                 if key not in people or people[key].person.revision < event.person.revision:
                     people[key] = event
-            elif isinstance(event, events.CompletionAnswer):
-                answers.append(((event.vpd, event.person_id), event.key, _answer(event)))
         if people:
             async with self._work.engine.begin() as connection:
                 await store.learn(connection, {key: event.person for key, event in people.items()})
@@ -76,16 +75,19 @@ class CompetencyHandlers:
         async with self._work.unit() as unit:
             mappings = await self._deriver.hold(unit, {vpd for vpd, _ in people}) if people else {}
             await self._deriver.people(unit, mappings, {key: event.cause for key, event in people.items()})
-            if answers:
-                await store.answered(unit.connection, answers)
+            await answers.note(unit.connection, answers.among(heard), self._work.clock.now())
+            await self.comparing.on_completed(unit, [one for one in heard if isinstance(one, events.FileCompleted)])
 
-    async def tick(self) -> int:
-        """Bring versions of mappings into force whose day has come, and decide again for some of those who wait."""
+    async def tick(self, vpd: str = "") -> int:
+        """Bring versions of mappings into force whose day has come, and decide again for some of those who wait.
+
+        Of one trust or of all; return how many there were.
+        """
         async with self._work.engine.connect() as connection:
-            trusts = await versions.begin(connection, self._work.clock.today())
-            waiting = await queue.queued(connection, TICK_PEOPLE)
-        for vpd in trusts:
-            await self.desk.begin(vpd)
+            trusts = [one for one in await versions.begin(connection, self._work.clock.today()) if vpd in ("", one)]
+            waiting = await queue.queued(connection, TICK_PEOPLE, vpd)
+        for one in trusts:
+            await self.desk.begin(one)
         if waiting:
             async with self._work.unit() as unit:
                 mappings = await self._deriver.hold(unit, {vpd for vpd, _ in waiting})
@@ -124,7 +126,3 @@ def _trusts(batch: Batch) -> set[str]:
 def _cause(changed: Sequence[Record]) -> Cause:
     version = max((record.version for record in changed), key=lambda one: one.order)
     return Cause("feed", version.file, version.file_no)
-
-
-def _answer(event: events.CompletionAnswer) -> str:
-    return "confirmed" if isinstance(event, events.CompletionConfirmed) else f"rejected {event.code}"

@@ -43,6 +43,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     expires_on: date | None = None
     course_idnumber: str = ""
     method: str = ""
+    withdrawn: Literal["yes", ""] = ""
+    """Whether the LMS has taken it back: it counts nowhere then, and ESR is asked to give it back."""
 
     @property
     def moment(self) -> datetime:

@@ -4,8 +4,12 @@ from services.competency import handlers
 from services.competency.api import make_router
 from services.competency.compliance.api import add_compliance_routes
 from services.competency.handlers import CompetencyHandlers
+from services.competency.schema import METADATA
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
+from shared.nights import runner
+from shared.nights.duties import new_day
+from shared.nights.runner import Nights
 from shared.runtime import serve
 
 NAME = "competency"
@@ -16,6 +20,7 @@ def build(context: Context) -> Component:
     competency = CompetencyHandlers(context.work, context.config)
     router = make_router(context.reader, competency.desk)
     add_compliance_routes(router, context.reader, context.config, context.clock)
+    nights = Nights(context.work, context.config.trusts, [new_day(competency.tick)], METADATA)
     return Component(
         name=NAME,
         work=context.work,
@@ -23,7 +28,12 @@ def build(context: Context) -> Component:
             Consumer(context.broker, handlers.RECORDS_QUEUE, competency.on_records, context.work.give_up),
             Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, context.work.give_up),
         ),
-        jobs=(Job("tick", competency.tick),),
+        jobs=(
+            Job("tick", competency.tick),
+            Job("compare", competency.comparing.run),
+            Job(runner.JOB, nights.run, lambda: nights.waiting),
+        ),
+        nights=nights,
         router=router,
     )
 

@@ -39,9 +39,11 @@ async def enqueue(
     return (await connection.execute(select(func.count()).where(AGAIN.c.vpd == vpd))).scalar_one()
 
 
-async def queued(connection: AsyncConnection, limit: int) -> list[PersonKey]:
-    """Return people who wait to be decided for again."""
+async def queued(connection: AsyncConnection, limit: int, vpd: str = "") -> list[PersonKey]:
+    """Return people, of one trust or of whichever, who wait to be decided for again."""
     query = select(AGAIN.c.vpd, AGAIN.c.person_id).order_by(AGAIN.c.vpd, AGAIN.c.person_id).limit(limit)
+    if vpd:
+        query = query.where(AGAIN.c.vpd == vpd)
     return [(row.vpd, row.person_id) for row in await connection.execute(query)]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Index, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.db import tables
@@ -19,6 +19,8 @@ Index(
     postgresql_where=text("entity = 'competency_element' AND data ->> 'competency_type' = 'REQUIREMENT'"),
 )
 DELETIONS: Final = tables.deletions(METADATA)
+NIGHTS: Final = tables.nights(METADATA)
+NIGHT_RUNS: Final = tables.night_runs(METADATA)
 
 PEOPLE: Final = Table(
     "people",
@@ -119,4 +121,52 @@ HOLDINGS: Final = Table(
     Column("competence_id", Text, primary_key=True),
     Column("achieved_on", Date, primary_key=True),
     Column("expires_on", Date, comment="last valid day; null: for ever"),
+)
+
+ANSWERS: Final = Table(
+    "answers",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("person_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True, comment="of the decision that ESR was told of"),
+    Column("sent_file", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, comment="with the file: which item ESR answered"),
+    Column("reference", Text, nullable=False),
+    Column("change", Text, nullable=False, comment="new, correction, resend or withdrawal"),
+    Column("state", Text, nullable=False, comment="confirmed, rejected or overdue"),
+    Column("code", Text, nullable=False),
+    Column("esr_record_id", Text, nullable=False),
+    Column("competence_id", Text, nullable=False, comment="with the two days: what the item said"),
+    Column("achieved_on", Text, nullable=False),
+    Column("expires_on", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("heard_at", DateTime(timezone=True), nullable=False),
+)
+
+COMPARISONS: Final = Table(
+    "comparisons",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("file_no", BigInteger, primary_key=True, comment="of a full file"),
+    Column("file", Text, nullable=False),
+    Column("shows", DateTime(timezone=True), nullable=False, comment="moment up to which the file tells"),
+    Column("compared", BigInteger, nullable=False, server_default="0"),
+    Column("differences", BigInteger, nullable=False, server_default="0"),
+    Column("compared_at", DateTime(timezone=True)),
+    Index("comparisons_due", "vpd", "file_no", postgresql_where=text("compared_at IS NULL")),
+)
+
+DIFFERENCES: Final = Table(
+    "differences",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("file_no", BigInteger, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("person_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("competence_id", Text, nullable=False),
+    Column("achieved_on", Text, nullable=False),
+    Column("expires_on", Text, nullable=False),
+    Column("difference", Text, nullable=False, comment="missing, other_day or other_expiry"),
+    Column("held", Text, nullable=False, comment="what the full file shows instead"),
 )

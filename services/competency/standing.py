@@ -35,6 +35,8 @@ class Standing:
     days: frozenset[date] = frozenset()
     last_expiry: date | None = None
     moments: frozenset[tuple[datetime, date | None]] = field(default=frozenset())
+    taken_back: frozenset[date] = field(default=frozenset())
+    """UK days of completions that the LMS has taken back."""
 
     @property
     def newest(self) -> date | None:
@@ -83,8 +85,15 @@ class Standing:
 NOWHERE: Final = Standing()
 
 
-def standings(completions: Iterable[Completion], rows: Iterable[tuple[Version, ReportRow]]) -> Mapping[str, Standing]:
+def standings(
+    completions: Iterable[Completion],
+    rows: Iterable[tuple[Version, ReportRow]],
+    taken_back: Iterable[Completion] = (),
+) -> Mapping[str, Standing]:
     """Return where a person stands with each certification that anything was told of."""
+    withdrawn: dict[str, set[date]] = defaultdict(set)
+    for completion in taken_back:
+        withdrawn[completion.certification_idnumber].add(completion.day)
     newest: dict[str, tuple[Version, ReportRow]] = {}
     for version, row in rows:
         before = newest.get(row.certification_idnumber)
@@ -99,6 +108,7 @@ def standings(completions: Iterable[Completion], rows: Iterable[tuple[Version, R
             frozenset(completion.day for completion in told[one]),
             max((completion.expires_on for completion in told[one] if completion.expires_on), default=None),
             frozenset((completion.completed_at, completion.expires_on) for completion in told[one]),
+            frozenset(withdrawn[one]),
         )
-        for one in {*newest, *told}
+        for one in {*newest, *told, *withdrawn}
     }

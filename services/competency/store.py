@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -95,7 +95,7 @@ async def save(connection: AsyncConnection, changed: Sequence[tuple[PersonKey, H
             "verdict": [held.decision.verdict for _, held in ordered],
             "revision": [held.revision for _, held in ordered],
             "need": [held.decision.need for _, held in ordered],
-            "decision": [msgspec.json.encode(asdict(held.decision)).decode() for _, held in ordered],
+            "decision": [msgspec.json.encode(held.decision).decode() for _, held in ordered],
         },
     )
 
@@ -112,19 +112,6 @@ async def remove(connection: AsyncConnection, gone: Sequence[tuple[PersonKey, De
                 "key": [decision.key for _, decision in gone],
             },
         )
-
-
-async def answered(connection: AsyncConnection, answers: Sequence[tuple[PersonKey, str, str]]) -> None:
-    """Note ESR's answers to completions: (person, decision key, answer)."""
-    await connection.execute(
-        _ANSWERED,
-        {
-            "vpd": [key[0] for key, _, _ in answers],
-            "person_id": [key[1] for key, _, _ in answers],
-            "key": [key for _, key, _ in answers],
-            "answer": [answer for _, _, answer in answers],
-        },
-    )
 
 
 async def count_by_verdict(connection: AsyncConnection, vpd: str) -> dict[str, int]:
@@ -206,10 +193,4 @@ _REMOVE: Final = text(
     "UPDATE competency.decisions d SET verdict = 'removed', need = '', revision = d.revision + 1, "
     f"decision = jsonb_set(d.decision, '{{verdict}}', '\"removed\"') FROM {_NAMED} "
     "WHERE (d.vpd, d.person_id, d.source, d.key) = (t.vpd, t.person_id, t.source, t.key)"
-)
-
-_ANSWERED: Final = text(
-    "UPDATE competency.decisions d SET answer = t.answer FROM unnest(CAST(:vpd AS text[]), "
-    "CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:answer AS text[])) AS t(vpd, person_id, key, answer) "
-    "WHERE (d.vpd, d.person_id, d.source, d.key) = (t.vpd, t.person_id, 'lms', t.key)"
 )

@@ -5,8 +5,10 @@ What ESR told us is not told to ESR, nor what it holds by another way; and what 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec.structs import replace
 
 from services.competency.catalogue import Catalogue, Definition
 from services.competency.decision import Before, Decision, Known, Verdict

@@ -4,9 +4,11 @@ Nothing is written to the LMS that is there, that something newer stands above, 
 of a date that has run out is certified and expired again within the hour, night after night (Totara). No I/O here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec.structs import replace
 
 from services.competency.acceptance import learning_of
 from services.competency.catalogue import Catalogue, Definition
@@ -112,7 +114,11 @@ def _as_certification(
             reason=before.reason, warnings=before.warnings,
         )  # fmt: skip
     stands = around.standings.get(name, NOWHERE)
-    if same := _same(one.day, stands, around):
+    if gone := _nearest(one.day, stands.taken_back, around):
+        # ESR shows what it was told before it is asked to give it back: it must not come to life again in the LMS.
+        reason = f"the LMS has taken back its completion of {gone}"
+        return replace(mine, verdict="mirror", why="taken_back", completed_at=gone.isoformat(), reason=reason)
+    if same := _nearest(one.day, stands.days, around):
         reason, apart = f"the LMS holds a completion on {same}", apart_now(one.expiry, stands.expiry_of(same))
         return replace(mine, verdict="mirror", completed_at=same.isoformat(), reason=reason, warnings=apart)
     verdict, why, reason = _verdict(one, stands, newest.get(name), around)
@@ -131,10 +137,10 @@ def _said_already(before: Decision, mine: Decision) -> bool:
     return same and (before.verdict in ("certification", "mirror") or before.why in ("run_out", "window_open"))
 
 
-def _same(day: date, stands: Standing, around: Surroundings) -> date | None:
-    """Return the day of the LMS's completion that is the same learning, if there is one."""
+def _nearest(day: date, days: Iterable[date], around: Surroundings) -> date | None:
+    """Return the day of a completion that is the same learning as an achievement of ``day``, if there is one."""
     near = timedelta(days=around.catalogue.said.dates.same_within_days)
-    return max((other for other in stands.days if abs(other - day) <= near), default=None)
+    return max((other for other in days if abs(other - day) <= near), default=None)
 
 
 def _verdict(

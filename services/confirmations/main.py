@@ -2,9 +2,18 @@
 
 from services.confirmations import handlers
 from services.confirmations.api import make_router
+from services.confirmations.domain import Detail
 from services.confirmations.handlers import ConfirmationHandlers
-from shared.component import Component, Context
+from services.confirmations.nightly import answers_due
+from services.confirmations.schema import METADATA
+from services.confirmations.watch import Watch
+from shared.component import Component, Context, Job
+from shared.config import TrustConfig
+from shared.esr.profile import Profile
 from shared.messaging.consumer import Consumer
+from shared.nights import runner
+from shared.nights.runner import Nights
+from shared.profiles import load_profiles
 from shared.runtime import serve
 
 NAME = "confirmations"
@@ -12,7 +21,10 @@ NAME = "confirmations"
 
 def build(context: Context) -> Component:
     """Put the service together."""
-    confirmations = ConfirmationHandlers(context.work)
+    trusts = context.config.trusts
+    confirmations = ConfirmationHandlers(context.work, details_of(load_profiles(trusts)))
+    watch = watch_of(context, trusts)
+    nights = Nights(context.work, trusts, [answers_due(watch)], METADATA)
     return Component(
         name=NAME,
         work=context.work,
@@ -20,8 +32,20 @@ def build(context: Context) -> Component:
             Consumer(context.broker, handlers.RECORDS_QUEUE, confirmations.on_records, context.work.give_up),
             Consumer(context.broker, handlers.EVENTS_QUEUE, confirmations.on_events, context.work.give_up),
         ),
-        router=make_router(context.reader),
+        jobs=(Job("watch", watch.run), Job(runner.JOB, nights.run, lambda: nights.waiting)),
+        nights=nights,
+        router=make_router(context.reader, context.config),
     )
+
+
+def details_of(profiles: dict[str, Profile]) -> dict[str, Detail]:
+    """Return which records the confirmations of completion files list, by trust."""
+    return {vpd: profile.control.confirm_detail.get("CMC", "every_record") for vpd, profile in profiles.items()}
+
+
+def watch_of(context: Context, trusts: tuple[TrustConfig, ...]) -> Watch:
+    """Return what watches deadlines. An answer has as long to find what it fits as a file has to come to rest."""
+    return Watch(context.work, trusts, context.settle_seconds)
 
 
 if __name__ == "__main__":

@@ -60,13 +60,20 @@ async def account(unit: Unit, work: Work, said: Iterable[tuple[FileKey, LineFate
                 fates[change.before] -= 1
         complete = row.status == "split" and sum(fates.values()) >= row.records
         if complete:
-            _announce_complete(unit, row.vpd, row.stream, row.name, row.number, row.records)
+            shows = row.current_run.isoformat() if row.current_run else ""
+            unit.emit(
+                events.FileCompleted(
+                    vpd=row.vpd,
+                    cause=events.Cause(row.stream, row.name, row.number),
+                    status="complete",
+                    records=row.records,
+                    mode=row.mode,
+                    shows=shows,
+                ),
+                row.name,
+                row.number,
+            )
             log.info("file complete", vpd=row.vpd, file=row.name, records=row.records)
         if complete or changes[file]:
             moment = work.clock.now() if complete else None
             await store.save_fates(unit.connection, row, fates, complete_at=moment)
-
-
-def _announce_complete(unit: Unit, vpd: str, stream: str, name: str, number: int, records: int) -> None:
-    said = events.FileCompleted(vpd=vpd, cause=events.Cause(stream, name, number), status="complete", records=records)
-    unit.emit(said, name, number)

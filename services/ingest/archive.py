@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -96,7 +96,7 @@ def _writing() -> Iterator[None]:
 
 
 class Purge:
-    """Removes raw files whose retention has ended, once a business day, and reports it.
+    """Removes raw files whose retention has ended, and reports it.
 
     Names, checksums and accounts stay for ever. A file that waits for anybody is never removed.
     """
@@ -105,19 +105,10 @@ class Purge:
         self._work = work
         self._days: Mapping[str, int] = {trust.vpd: trust.archive_days for trust in trusts}
         self._archive = archive
-        self._done: date | None = None
 
-    async def run(self) -> int:
-        """Purge every trust unless that was done today; return how many files were removed."""
-        today = self._work.clock.today()
-        if self._done == today:
-            return 0
-        removed = sum([await self._purge(vpd, days) for vpd, days in self._days.items()])
-        self._done = today
-        return removed
-
-    async def _purge(self, vpd: str, days: int) -> int:
-        before = self._work.clock.now() - timedelta(days=days)
+    async def trust(self, vpd: str) -> int:
+        """Purge a trust's files; return how many were removed."""
+        before = self._work.clock.now() - timedelta(days=self._days[vpd])
         async with self._work.unit() as unit:
             rows = await _outlived(unit.connection, vpd, before)
             for row in rows:

@@ -10,13 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from shared.codes import LmsCode
-from shared.lms_csv import FIELDS, Reading, own_profile
+from shared.lms_csv import FIELDS, WITHDRAWN, Reading, own_profile
 
 MOST: Final = 5000
 """Completions in one batch."""
 
 _LONGEST_NAME_SHOWN: Final = 64
-_NAMES: Final = frozenset({*FIELDS, "person_id"})
+_NAMES: Final = frozenset({*FIELDS, WITHDRAWN, "person_id"})
 
 
 class BatchFault(msgspec.Struct, frozen=True):
@@ -79,7 +79,13 @@ def read_batch(vpd: str, body: bytes) -> Batch | list[BatchFault]:
         if "reference" in fields and said != fields:
             text = f"reference: {LmsCode.L106.meaning}; see number {first} too"
             faults.append(BatchFault(index, "reference", LmsCode.L106, text))
-    return faults or Batch(len(seen), as_file(FIELDS, [fields for _, fields in seen.values()]))
+    return faults or Batch(len(seen), _as_completions([fields for _, fields in seen.values()]))
+
+
+def _as_completions(items: Sequence[Mapping[str, str]]) -> bytes:
+    """Return completions as a file. A column that says nothing of any is left out: a batch keeps the bytes it had."""
+    says = any(WITHDRAWN in fields for fields in items)
+    return as_file((*FIELDS, WITHDRAWN) if says else FIELDS, items)
 
 
 def items_of(body: bytes, name: str) -> list[Any] | None:

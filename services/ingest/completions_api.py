@@ -20,7 +20,7 @@ from shared.config import BridgeConfig
 from shared.db.engine import Reader
 from shared.db.ledger import Ledger
 from shared.db.unit import Work
-from shared.lms_csv import FIELDS, MANDATORY, non_staff_profile, own_profile, read_completions
+from shared.lms_csv import FIELDS, MANDATORY, WITHDRAWN, non_staff_profile, own_profile, read_completions
 
 LONGEST_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request."""
@@ -45,7 +45,7 @@ _BODY: Final[dict[str, Any]] = {
                             "items": {
                                 "type": "object",
                                 "required": [name for name in MANDATORY if name != "user_idnumber"],
-                                "properties": dict.fromkeys((*FIELDS, "person_id"), _TEXT),
+                                "properties": dict.fromkeys((*FIELDS, WITHDRAWN, "person_id"), _TEXT),
                             },
                         }
                     },

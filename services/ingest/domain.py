@@ -2,7 +2,7 @@
 
 ESR numbers its files per counter, and each changes file begins where the last file ended. A file is applied only
 after all before it, and only when the one before is wholly accounted for, so that what a trust sees is always the
-state as of some file.
+state as of some file. Confirmations, the LMS's files and a trust's own lists are taken in any order, one at a time.
 """
 
 from collections.abc import Sequence
@@ -144,7 +144,8 @@ class _Rulings:
         """Return why a file may not be applied now or ever: code and sentence, empty when it may."""
         if any(file.name == one.name for one in self._accepted):
             return FileCode.F014, "a file of this name with other content was applied before; this one is refused"
-        if self._stream in (LMS, TRUST):
+        # A confirmation answers item by item and rests on no other; one that is lost must not keep back the rest.
+        if self._stream in (LMS, TRUST) or file.mode == "confirm":
             return _OK
         if not self._accepted:
             too_early = self._stream == FEED and file.mode != "full"

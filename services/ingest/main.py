@@ -1,6 +1,6 @@
 """Wiring of ``ingest``: run with ``python -m services.ingest.main``."""
 
-from services.ingest import accountant, moodle_completions, splitter
+from services.ingest import accountant, moodle_completions, nightly, splitter
 from services.ingest.accountant import Accountant
 from services.ingest.answers import Answers
 from services.ingest.api import make_router
@@ -15,10 +15,13 @@ from services.ingest.moodle_completions import MoodleReader
 from services.ingest.non_staff_api import add_non_staff_route
 from services.ingest.non_staff_files import NonStaffFiles
 from services.ingest.requests import Requests
+from services.ingest.schema import METADATA
 from services.ingest.source import Source
 from services.ingest.watch import Watch
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
+from shared.nights import runner
+from shared.nights.runner import Nights
 from shared.profiles import load_profiles
 from shared.runtime import serve
 
@@ -45,6 +48,8 @@ def build(context: Context) -> Component:
     split = splitter.Splitter(work, context.broker, sources, archive.path, context.claim_seconds)
     accounts = Accountant(work)
     answers = Answers(work, profiles, context.files, archive.path)
+    watch = Watch(work, trusts, lambda: door.taken)
+    nights = Nights(work, trusts, nightly.duties(watch, Purge(work, trusts, archive)), METADATA)
     router = make_router(context.reader, work, requests, archive.path)
     add_completion_routes(router, context, archive.path)
     add_non_staff_route(router, context, archive.path)
@@ -65,9 +70,10 @@ def build(context: Context) -> Component:
             Job("split", split.run),
             Job("answers", answers.run),
             Job("requests", requests.deliver),
-            Job("calendar", Watch(work, trusts, lambda: door.taken).run),
-            Job("purge", Purge(work, trusts, archive).run),
+            Job("calendar", watch.run),
+            Job(runner.JOB, nights.run, lambda: nights.waiting),
         ),
+        nights=nights,
         on_demand=(Job("start-over", start_over),),
         router=router,
     )

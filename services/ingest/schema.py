@@ -25,6 +25,8 @@ METADATA: Final = MetaData(schema=SCHEMA)
 
 OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
+NIGHTS: Final = tables.nights(METADATA)
+NIGHT_RUNS: Final = tables.night_runs(METADATA)
 
 UNANSWERED: Final = (
     "(status IN ('complete', 'quarantined', 'refused', 'discarded') AND NOT answered) OR repeats_answered < repeats"

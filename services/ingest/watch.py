@@ -1,7 +1,7 @@
 """Watches the file calendar: silence, late files, early files. Each is told once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,7 +14,7 @@ from services.ingest.domain import FEED, File
 from services.ingest.schema import ALARMS, FEEDS, FILES
 from shared import events
 from shared.clock import LONDON
-from shared.config import TrustConfig
+from shared.config import WEEKDAYS, TrustConfig
 from shared.db.unit import Unit, Work
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,17 @@ class Watch:
         raised = sum([await self._look(vpd, now) for vpd in self._calendars])
         self._looked = state
         return raised
+
+    async def check(self, vpd: str, day: date) -> dict[str, int]:
+        """Say of a day whether a file of its own was ``expected``, how many ``came``, and how many are accounted for.
+
+        Alarms that hold by now are raised, too.
+        """
+        await self._look(vpd, self._work.clock.now().replace(tzinfo=None, second=0, microsecond=0))
+        async with self._work.engine.connect() as connection:
+            states = await _of_day(connection, vpd, day)
+        expected = WEEKDAYS[day.weekday()] in self._calendars[vpd].calendar.days
+        return {"expected": int(expected), "came": len(states), "accounted_for": states.count("complete")}
 
     async def _look(self, vpd: str, now: datetime) -> int:
         raised = 0
@@ -90,6 +101,15 @@ async def _arrivals(connection: AsyncConnection, vpd: str, now: datetime) -> lis
         )
         for row in rows
     ]
+
+
+async def _of_day(connection: AsyncConnection, vpd: str, day: date) -> list[str]:
+    """Return the states of the feed files of a day, whenever they came."""
+    query = select(FILES.c.name, FILES.c.number, FILES.c.status)
+    query = query.where(FILES.c.vpd == vpd, FILES.c.stream == FEED, FILES.c.number > 0)
+    after = datetime.combine(day - timedelta(days=LOOK_BACK), datetime.min.time(), LONDON)
+    rows = await connection.execute(query.where(FILES.c.received_at > after))
+    return [row.status for row in rows if File(row.name, "", row.number, 0, "", "checked").day == day]
 
 
 def _announce(unit: Unit, vpd: str, alarm: Alarm) -> None:

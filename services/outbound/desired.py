@@ -19,7 +19,7 @@ async def note_people(
     newest: dict[tuple[str, ...], events.PersonEvent] = {}
     for event in sorted(said, key=lambda one: one.person.revision):
         newest[event.vpd, event.person.person_id] = event
-    await _upsert(
+    await upsert(
         connection,
         _ACCOUNTS,
         {
@@ -49,7 +49,7 @@ async def note_hierarchies(connection: AsyncConnection, said: Sequence[events.Hi
         }
         for key, event in newest.items()
     }
-    await _upsert(connection, _HIERARCHY, rows, ("vpd", "kind", "key"))
+    await upsert(connection, _HIERARCHY, rows, ("vpd", "kind", "key"))
 
 
 async def note_achievements(connection: AsyncConnection, said: Sequence[events.AchievementEvent]) -> None:
@@ -57,7 +57,7 @@ async def note_achievements(connection: AsyncConnection, said: Sequence[events.A
     newest: dict[tuple[str, ...], events.AchievementEvent] = {}
     for event in sorted(said, key=lambda one: one.revision):
         newest[event.vpd, event.person_id, event.key] = event
-    await _upsert(
+    await upsert(
         connection,
         _DELIVERIES,
         {
@@ -83,27 +83,7 @@ async def note_withdrawals(connection: AsyncConnection, said: Sequence[events.Co
         key: {"revision": event.revision, "file_no": event.cause.file_no, "withdraw": event.withdraw}
         for key, event in newest.items()
     }
-    await _upsert(connection, _WITHDRAWALS, rows, ("vpd", "person_id", "key"))
-
-
-async def note_completions(connection: AsyncConnection, said: Sequence[events.CertificationCompleted]) -> None:
-    """Keep completions for ESR; one that has left is not changed any more."""
-    newest: dict[tuple[str, ...], events.CertificationCompleted] = {}
-    for event in sorted(said, key=lambda one: one.revision):
-        newest[event.vpd, event.person_id, event.key] = event
-    await _upsert(
-        connection,
-        _COMPLETIONS,
-        {
-            key: {
-                "revision": event.revision,
-                "file_no": event.cause.file_no,
-                "content": msgspec.json.encode(event).decode(),
-            }
-            for key, event in newest.items()
-        },
-        ("vpd", "person_id", "key"),
-    )
+    await upsert(connection, _WITHDRAWALS, rows, ("vpd", "person_id", "key"))
 
 
 async def note_mirrors(connection: AsyncConnection, said: Sequence[events.CompetenceMirrored]) -> None:
@@ -115,32 +95,16 @@ async def note_mirrors(connection: AsyncConnection, said: Sequence[events.Compet
         await connection.execute(_MIRRORS, {name: list(column) for name, column in zip(names, columns, strict=True)})
 
 
-async def note_answers(connection: AsyncConnection, said: Sequence[events.CompletionAnswer]) -> None:
-    """Note ESR's answers by reference."""
-    last = {(event.vpd, event.reference): event for event in said}
-    if not last:
-        return
-    await connection.execute(
-        _ANSWERS,
-        {
-            "vpd": [vpd for vpd, _ in last],
-            "reference": [reference for _, reference in last],
-            "state": ["confirmed" if isinstance(e, events.CompletionConfirmed) else "rejected" for e in last.values()],
-            "code": [event.code for event in last.values()],
-        },
-    )
-
-
 async def open_gates(connection: AsyncConnection, said: Sequence[events.FileCompleted]) -> None:
     """Note which file of each stream is wholly accounted for: effects of it and of older ones may leave."""
     upto: dict[tuple[str, ...], int] = {}
     for event in said:
         key = (event.vpd, event.cause.stream)
         upto[key] = max(upto.get(key, 0), event.cause.file_no)
-    await _upsert(connection, _GATES, {key: {"upto": number} for key, number in upto.items()}, ("vpd", "stream"))
+    await upsert(connection, _GATES, {key: {"upto": number} for key, number in upto.items()}, ("vpd", "stream"))
 
 
-async def _upsert(
+async def upsert(
     connection: AsyncConnection,
     statement: TextClause,
     rows: Mapping[tuple[str, ...], Mapping[str, Any]],
@@ -205,26 +169,10 @@ ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, fi
 WHERE held.revision < excluded.revision
 """)
 
-_COMPLETIONS: Final = text("""
-INSERT INTO outbound.completions AS held (vpd, person_id, key, revision, file_no, content, state)
-SELECT vpd, person_id, key, revision, file_no, CAST(content AS jsonb), 'waiting' FROM unnest(CAST(:vpd AS text[]),
-    CAST(:person_id AS text[]), CAST(:key AS text[]), CAST(:revision AS bigint[]), CAST(:file_no AS bigint[]),
-    CAST(:content AS text[])) AS t(vpd, person_id, key, revision, file_no, content)
-ON CONFLICT (vpd, person_id, key) DO UPDATE SET revision = excluded.revision, content = excluded.content,
-    file_no = excluded.file_no
-WHERE held.revision < excluded.revision AND held.state = 'waiting'
-""")
-
 _MIRRORS: Final = text("""
 INSERT INTO outbound.mirrors (vpd, person_id, competence_id, completed_on)
 SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:competence_id AS text[]),
     CAST(:completed_on AS text[])) ON CONFLICT DO NOTHING
-""")
-
-_ANSWERS: Final = text("""
-UPDATE outbound.completions c SET state = t.state, code = t.code FROM unnest(CAST(:vpd AS text[]),
-    CAST(:reference AS text[]), CAST(:state AS text[]), CAST(:code AS text[])) AS t(vpd, reference, state, code)
-WHERE (c.vpd, c.reference) = (t.vpd, t.reference)
 """)
 
 _GATES: Final = text("""

@@ -1,4 +1,4 @@
-"""What has to be done to bring an account to where it should be, and what is said to ESR. No I/O here.
+"""What has to be done to bring an account to where it should be. No I/O here.
 
 Outbound keeps desired state, not a to-do list: the operation for an account follows from the person as last told and
 the account as last accepted, so that retries, reordering and a rebuilt LMS are the same case. What is wanted stands in
@@ -6,10 +6,9 @@ the account as last accepted, so that retries, reordering and a rebuilt LMS are 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from services.outbound.lms.port import Account
-from shared.events import CertificationCompleted, Person
 
 Operation = Literal["ensure_account", "update_account", "suspend", "reactivate"]
 
@@ -41,30 +40,3 @@ def next_step(wanted: Account, seen: Account | None, *, reactivates: bool = True
     if seen.suspended:
         return Step("reactivate", replace(seen, suspended=False)) if reactivates else None
     return None if wanted == seen else Step("update_account", wanted)
-
-
-def completion_record(vpd: str, reference: str, said: CertificationCompleted, person: Person) -> dict[str, str]:
-    """Return the columns of a ``TCA`` record (completion, LMS to ESR) for one completion."""
-    columns: dict[str, Any] = {
-        "lms_reference": reference,
-        "vpd_code": vpd,
-        "person_id": said.person_id,
-        "employee_number": person.employee_number,
-        "applicant_number": "" if person.employee_number else person.applicant_number,
-        "assignment_number": person.assignment_number,
-        "last_name": person.last_name,
-        "competence_id": said.competence_id,
-        "competence_name": said.competence_name,
-        "date_from": said.achieved_on,
-        "date_to": said.expires_on,
-        "certification_method": said.method,
-        "source_course": said.course,
-        "change_reason": "NEW",
-        "last_update": said.completed_at[:19] or f"{said.achieved_on}T00:00:00",
-    }
-    return {name: value for name, value in columns.items() if value}
-
-
-def reference(vpd: str, number: int) -> str:
-    """Return the reference of a completion: unique in the trust for ever, and echoed by ESR."""
-    return f"L{vpd}-{number:010d}"

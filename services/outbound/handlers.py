@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from services.outbound import desired
+from services.outbound.towards_esr import notes
 from shared import events
 from shared.account_settings import AccountPolicy
 from shared.db.unit import Work
@@ -30,11 +31,14 @@ class OutboundHandlers:
             await desired.note_hierarchies(connection, _of(said, events.HierarchyChanged))
             await desired.note_achievements(connection, _of(said, events.AchievementEvent))
             await desired.note_withdrawals(connection, _of(said, events.CompetenceWithdrawn))
-            await desired.note_completions(connection, _of(said, events.CertificationCompleted))
             await desired.note_mirrors(connection, _of(said, events.CompetenceMirrored))
-            await desired.note_answers(connection, _of(said, events.CompletionAnswer))
+            await notes.note_wanted(connection, _of(said, *notes.WANTED))
+            await notes.note_answers(connection, _of(said, events.CompletionAnswer))
+            await notes.note_overdue(connection, _of(said, events.ConfirmationOverdue))
+            await notes.note_file_answers(connection, _of(said, events.CompletionFileAnswered))
+            await notes.look_again(connection, _of(said, events.PersonEvent))
             await desired.open_gates(connection, _of(said, events.FileCompleted))
 
 
-def _of(said: Sequence[events.Event], kind: type[Kind]) -> list[Kind]:
-    return [event for event in said if isinstance(event, kind)]
+def _of(said: Sequence[events.Event], *kinds: type[Kind]) -> list[Kind]:
+    return [event for event in said if isinstance(event, kinds)]

@@ -11,12 +11,16 @@ from services.outbound.deliver import JOB, Deliverer
 from services.outbound.directory import Directory
 from services.outbound.handlers import OutboundHandlers
 from services.outbound.lms.port import Account
+from services.outbound.nightly import completion_file
 from services.outbound.people_api import make_people_router
 from services.outbound.reconcile import Reconciler
 from services.outbound.site import MakeSite, make_site
+from services.outbound.tables import METADATA
 from shared.component import Component, Context, Job
 from shared.config import TrustConfig
 from shared.messaging.consumer import Consumer
+from shared.nights import runner
+from shared.nights.runner import Nights
 from shared.profiles import load_profiles
 from shared.runtime import serve
 from shared.secret_file import secret
@@ -50,9 +54,10 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
     profiles = load_profiles(trusts)
     completions = CompletionFiles(context.work, trusts, profiles, context.files, context.clock)
     deliverer = Deliverer(context.work, context.config, context.files)
+    nights = Nights(context.work, trusts, [completion_file(completions, profiles)], METADATA)
 
     router = APIRouter()
-    router.include_router(make_router(context.reader, context.config, completions))
+    router.include_router(make_router(context.reader, context.config, completions, context.work))
     router.include_router(make_people_router(context.work, context.reader, reconciler))
 
     async def write_now() -> int:
@@ -65,9 +70,11 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
         consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
         jobs=(
             Job(reconcile.JOB, reconciler.run, lambda: reconciler.waiting),
-            Job("completion-files", completions.at_cut_off),
+            Job("completion-files", completions.deliver, lambda: completions.waiting),
             Job(JOB, deliverer.run, lambda: deliverer.waiting),
+            Job(runner.JOB, nights.run, lambda: nights.waiting),
         ),
+        nights=nights,
         on_demand=(Job("write-completion-files", write_now),),
         router=router,
     )

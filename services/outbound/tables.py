@@ -27,6 +27,8 @@ METADATA: Final = MetaData(schema=SCHEMA)
 
 OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
+NIGHTS: Final = tables.nights(METADATA)
+NIGHT_RUNS: Final = tables.night_runs(METADATA)
 
 GATES: Final = Table(
     "gates",
@@ -92,16 +94,47 @@ COMPLETIONS: Final = Table(
     Column("revision", BigInteger, nullable=False),
     Column("file_no", BigInteger, nullable=False),
     Column("content", JSONB, nullable=False),
-    # held_by_esr: ESR came to hold it by itself before it left
-    Column("state", Text, nullable=False, comment="waiting, written, sent, confirmed, rejected or unsendable"),
+    # written, sent, confirmed, rejected, overdue: as its newest item; held_by_esr: ESR came to hold it by itself
+    Column("state", Text, nullable=False, comment="where it stands; see services.outbound.towards_esr.terms"),
     Column("code", Text, nullable=False, server_default=""),
-    Column("reference", Text),
-    Column("sent_file", Text),
-    Column("position", Integer),
-    Index("completions_by_reference", "vpd", "reference", unique=True),
-    Index("completions_waiting", "vpd", postgresql_where=text("state = 'waiting'")),
-    Index("completions_by_file", "vpd", "sent_file"),
+    Column("content_revision", BigInteger, nullable=False, server_default="0", comment="of the content"),
+    Column("withdrawn", Boolean, nullable=False, server_default=false(), comment="the LMS took it back"),
+    Column("barred", Boolean, nullable=False, server_default=false(), comment="an operator withdrew it"),
+    Column("given_up", BigInteger, comment="revision that an operator gave up"),
+    Column("asked", Boolean, nullable=False, server_default=false(), comment="an operator wants it sent again"),
+    Column("waits_for", Text, nullable=False, server_default="", comment="answer, person, content, day or operator"),
+    Column("look_on", Date, comment="business day from which it has to be decided on again"),
+    Index("completions_due", "vpd", "person_id", "key", postgresql_where=text("look_on IS NOT NULL")),
+    Index("completions_cases", "vpd", "person_id", "key", postgresql_where=text("waits_for = 'operator'")),
 )
+
+ITEMS: Final = Table(
+    "items",
+    METADATA,
+    Column("vpd", Text, primary_key=True),
+    Column("sent_file", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("file_number", BigInteger, nullable=False, comment="of the file: items are in order of number and position"),
+    Column("reference", Text, nullable=False),
+    Column("person_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("change", Text, nullable=False, comment="new, correction, resend or withdrawal"),
+    Column("replaces", Text, nullable=False, server_default=""),
+    Column("content", JSONB, nullable=False, comment="of the achievement, as sent"),
+    Column("person", JSONB, nullable=False, server_default="{}", comment="the columns that name the person, as sent"),
+    Column("person_revision", BigInteger, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False, comment="written, sent, confirmed or rejected"),
+    Column("code", Text, nullable=False, server_default=""),
+    Column("esr_record_id", Text, nullable=False, server_default=""),
+    Column("answer_revision", BigInteger, nullable=False, server_default="-1"),
+    Column("overdue_since", DateTime(timezone=True), comment="when its answer was due, once it was told to be late"),
+    Column("written_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Index("items_by_reference", "vpd", "reference", "sent_file", unique=True),
+    Index("items_by_completion", "vpd", "person_id", "key"),
+    Index("items_refused", "vpd", "code", postgresql_where=text("state = 'rejected'")),
+)
+"""One record in one completion file: its own for ever. A reference stands once in a file."""
 
 MIRRORS: Final = Table(
     "mirrors",
@@ -119,8 +152,17 @@ OUTFILES: Final = Table(
     Column("number", BigInteger, primary_key=True, comment="sequence of the counter cmp"),
     Column("name", Text, nullable=False),
     Column("current_run", DateTime, nullable=False, comment="UK local time; the next file's window begins here"),
-    Column("content", LargeBinary, nullable=False, comment="kept until delivered, and never rebuilt"),
-    Column("delivered_at", DateTime(timezone=True)),
+    Column("content", LargeBinary, comment="never rebuilt; dropped when it was delivered archive_days ago"),
+    Column("delivered_at", DateTime(timezone=True), comment="when it stood where ESR collects"),
+    Column("announced", Boolean, nullable=False, server_default=false(), comment="each of its items was told of"),
+    Column("sha256", Text, nullable=False, server_default=""),
+    Column("records", Integer, nullable=False, server_default="0"),
+    Column("day", Integer, nullable=False, server_default="0", comment="of the cut-off (yyyymmdd); 0: on demand"),
+    Column("answer", Text, nullable=False, server_default="", comment="ESR's status of the whole file"),
+    Column("answer_code", Text, nullable=False, server_default=""),
+    Column("answer_no", BigInteger, nullable=False, server_default="0", comment="number of the file that answered"),
+    Index("outfiles_to_do", "vpd", "number", postgresql_where=text("NOT announced")),
+    Index("outfiles_by_name", "vpd", "name", unique=True),
 )
 
 COUNTERS: Final = Table(

@@ -57,13 +57,13 @@ class PeopleHandlers:
             for message, fault in batch.faulty:
                 unit.dead_letter(message, QUEUE, fault)
 
-    async def tick(self) -> int:
-        """Derive again what a day has come for and who waits, some at a time; return how many."""
+    async def tick(self, vpd: str = "") -> int:
+        """Derive again what a day has come for and who waits, some at a time, of one trust or of all; say how many."""
         day = self._work.clock.today()
         async with self._work.engine.connect() as connection:
-            items = await places.due_items(connection, day, TICK_PEOPLE)
-            keys = await store.due(connection, day, TICK_PEOPLE)
-            waiting = await store.queued(connection, TICK_PEOPLE)
+            items = await places.due_items(connection, day, TICK_PEOPLE, vpd)
+            keys = await store.due(connection, day, TICK_PEOPLE, vpd)
+            waiting = await store.queued(connection, TICK_PEOPLE, vpd)
         if items:
             async with self._work.unit() as unit:
                 await self.deriver.items(unit, dict.fromkeys(items, NO_CAUSE))

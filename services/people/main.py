@@ -3,8 +3,12 @@
 from services.people import handlers
 from services.people.api import make_router
 from services.people.handlers import PeopleHandlers
+from services.people.schema import METADATA
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
+from shared.nights import runner
+from shared.nights.duties import new_day
+from shared.nights.runner import Nights
 from shared.runtime import serve
 
 NAME = "people"
@@ -13,11 +17,13 @@ NAME = "people"
 def build(context: Context) -> Component:
     """Put the service together."""
     people = PeopleHandlers(context.work, context.config)
+    nights = Nights(context.work, context.config.trusts, [new_day(people.tick)], METADATA)
     return Component(
         name=NAME,
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up),),
-        jobs=(Job("tick", people.tick),),
+        jobs=(Job("tick", people.tick), Job(runner.JOB, nights.run, lambda: nights.waiting)),
+        nights=nights,
         router=make_router(context.reader, people.desk),
     )
 

@@ -55,9 +55,10 @@ async def save_items(connection: AsyncConnection, rows: Sequence[tuple[PlaceKey,
     await connection.execute(_SAVE, said)
 
 
-async def due_items(connection: AsyncConnection, day: date, limit: int) -> list[PlaceKey]:
-    """Return items, of whichever trust, that may have changed by ``day``."""
-    return [(row.vpd, row.kind, row.key) for row in await connection.execute(_DUE, {"day": day, "limit": limit})]
+async def due_items(connection: AsyncConnection, day: date, limit: int, vpd: str = "") -> list[PlaceKey]:
+    """Return items, of one trust or of whichever, that may have changed by ``day``."""
+    said = {"day": day, "limit": limit, "vpd": vpd}
+    return [(row.vpd, row.kind, row.key) for row in await connection.execute(_DUE, said)]
 
 
 async def enqueue_standing(connection: AsyncConnection, changed: Mapping[PlaceKey, Cause]) -> None:
@@ -101,7 +102,10 @@ FROM unnest(CAST(:vpd AS text[]), CAST(:kind AS text[]), CAST(:key AS text[]), C
 WHERE (h.vpd, h.kind, h.key) = (t.vpd, t.kind, t.key)
 """)
 
-_DUE: Final = text("SELECT vpd, kind, key FROM people.hierarchy WHERE due <= :day ORDER BY due LIMIT :limit")
+_DUE: Final = text(
+    "SELECT vpd, kind, key FROM people.hierarchy WHERE due <= :day AND CAST(:vpd AS text) IN ('', vpd) "
+    "ORDER BY due LIMIT :limit"
+)
 
 _STANDING: Final = {
     "position": text("""

@@ -14,6 +14,8 @@ OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
 FACTS: Final = tables.facts(METADATA)
 DELETIONS: Final = tables.deletions(METADATA)
+NIGHTS: Final = tables.nights(METADATA)
+NIGHT_RUNS: Final = tables.night_runs(METADATA)
 
 PEOPLE: Final = Table(
     "people",

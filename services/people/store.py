@@ -67,15 +67,17 @@ async def save(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     )
 
 
-async def due(connection: AsyncConnection, day: date, limit: int) -> list[PersonKey]:
-    """Return people, of whichever trust, whose derivation may have changed by ``day``."""
+async def due(connection: AsyncConnection, day: date, limit: int, vpd: str = "") -> list[PersonKey]:
+    """Return people, of one trust or of whichever, whose derivation may have changed by ``day``."""
     query = select(PEOPLE.c.vpd, PEOPLE.c.person_id).where(PEOPLE.c.due <= day).order_by(PEOPLE.c.due).limit(limit)
+    if vpd:
+        query = query.where(PEOPLE.c.vpd == vpd)
     return [(row.vpd, row.person_id) for row in await connection.execute(query)]
 
 
-async def queued(connection: AsyncConnection, limit: int) -> list[PersonKey]:
-    """Return people who wait to be derived again."""
-    return [(row.vpd, row.person_id) for row in await connection.execute(_QUEUED, {"limit": limit})]
+async def queued(connection: AsyncConnection, limit: int, vpd: str = "") -> list[PersonKey]:
+    """Return people, of one trust or of whichever, who wait to be derived again."""
+    return [(row.vpd, row.person_id) for row in await connection.execute(_QUEUED, {"limit": limit, "vpd": vpd})]
 
 
 async def enqueue(connection: AsyncConnection, people: Mapping[PersonKey, Cause]) -> None:
@@ -162,7 +164,9 @@ _SAVE: Final = text(
     "WHERE (p.vpd, p.person_id) = (t.vpd, t.person_id)"
 )
 
-_QUEUED: Final = text("SELECT vpd, person_id FROM people.again ORDER BY vpd, person_id LIMIT :limit")
+_QUEUED: Final = text(
+    "SELECT vpd, person_id FROM people.again WHERE CAST(:vpd AS text) IN ('', vpd) ORDER BY vpd, person_id LIMIT :limit"
+)
 
 _MERGE: Final = (
     " ON CONFLICT (vpd, person_id) DO UPDATE SET file = excluded.file, file_no = excluded.file_no "

@@ -2,7 +2,9 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Date,
     DateTime,
     Identity,
     Index,
@@ -11,7 +13,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -69,4 +73,45 @@ def deletions(metadata: MetaData) -> Table:
         Column("key", Text, primary_key=True),
         Column("file_no", BigInteger, nullable=False),
         Column("line", Integer, nullable=False),
+    )
+
+
+def nights(metadata: MetaData) -> Table:
+    """The steps of a service's nights, one row a day: see ``shared.nights``."""
+    return Table(
+        "nights",
+        metadata,
+        Column("vpd", Text, primary_key=True),
+        Column("step", Text, primary_key=True),
+        Column("day", Date, primary_key=True),
+        Column("due_at", DateTime(timezone=True), nullable=False),
+        Column("next_at", DateTime(timezone=True), nullable=False, comment="not to be tried before"),
+        Column("state", Text, nullable=False, comment="due, running, failed (tried again), done or covered"),
+        Column("started_at", DateTime(timezone=True), comment="of the last attempt"),
+        Column("ended_at", DateTime(timezone=True)),
+        Column("late", Boolean, nullable=False, server_default=false(), comment="ended too long after it was due"),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("result", JSONB, nullable=False, server_default="{}", comment="what was counted"),
+        Column("code", Text, nullable=False, server_default="", comment="of the last failure"),
+        Column("covered_by", Date, comment="a later day that was run for this one too"),
+        Index("nights_pending", "due_at", postgresql_where=text("state IN ('due', 'running', 'failed')")),
+    )
+
+
+def night_runs(metadata: MetaData) -> Table:
+    """Steps that somebody had run again for a date, with who and why."""
+    return Table(
+        "night_runs",
+        metadata,
+        Column("vpd", Text, primary_key=True),
+        Column("id", BigInteger, Identity(always=True), primary_key=True),
+        Column("step", Text, nullable=False),
+        Column("day", Date, nullable=False),
+        Column("asked_at", DateTime(timezone=True), nullable=False),
+        Column("who", Text, nullable=False),
+        Column("why", Text, nullable=False),
+        Column("ended_at", DateTime(timezone=True)),
+        Column("result", JSONB, nullable=False, server_default="{}", comment="what was counted"),
+        Column("code", Text, nullable=False, server_default="", comment="of the failure"),
+        Index("night_runs_by_night", "vpd", "step", "day"),
     )

@@ -17,7 +17,7 @@ from shared.lms_csv.profile import (
 )
 from shared.lms_csv.reading import Completion, Reading, read_completions
 from shared.lms_csv.rows import UnreadableFileError
-from shared.lms_csv.subjects import FIELDS, GONE, HISTORY, MANDATORY, STATUSES, SUBJECTS
+from shared.lms_csv.subjects import FIELDS, GONE, HISTORY, MANDATORY, STATUSES, SUBJECTS, WITHDRAWN
 from shared.lms_csv.validate import LmsStructure, LmsValidation, check_lms_file, validate_lms_file
 from shared.lms_csv.wrong import Wrong
 
@@ -30,6 +30,7 @@ __all__ = [
     "OWN",
     "STATUSES",
     "SUBJECTS",
+    "WITHDRAWN",
     "Completion",
     "LmsProfile",
     "LmsStructure",

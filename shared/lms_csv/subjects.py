@@ -14,6 +14,9 @@ FIELDS: Final = (
 )
 """What this bridge knows of a completion, under its own names."""
 
+WITHDRAWN: Final = "withdrawn"
+"""A field of a completion that most files do not have: ``yes`` says that the LMS has taken it back."""
+
 MANDATORY: Final = FIELDS[:4]
 
 
@@ -29,7 +32,7 @@ class Subject:
 
 
 SUBJECTS: Final = {
-    "completions": Subject("completion", FIELDS, MANDATORY, ("completed_at", "expires_on")),
+    "completions": Subject("completion", (*FIELDS, WITHDRAWN), MANDATORY, ("completed_at", "expires_on")),
     "certifications": Subject(
         "certification",
         (

@@ -11,11 +11,14 @@ from shared.clock import LONDON
 from shared.codes import Code, LmsCode
 from shared.esr.faults import RecordCode
 from shared.lms_csv.profile import ISO, LmsProfile
-from shared.lms_csv.subjects import MANDATORY
+from shared.lms_csv.subjects import MANDATORY, WITHDRAWN
 from shared.lms_csv.wrong import LONGEST_TEXT, Wrong
 
 _MOST_TIMES: Final = 20_000
 """Times that are remembered as they were read: the same few days stand in most rows, and reading one costs most."""
+
+_TAKEN_BACK: Final = {"yes": "yes", "true": "yes", "1": "yes", "no": "", "false": "", "0": ""}
+"""What the field ``withdrawn`` may say, in any capitals; what is not withdrawn has no such field."""
 
 _DERIVED_FROM: Final = ("user_idnumber", "certification_idnumber", "completed_at")
 
@@ -54,7 +57,18 @@ class Reading:
         self._identify(fields, wrong)
         for name in self._profile.subject.times:
             self._tell_time(name, fields, wrong)
+        if WITHDRAWN in fields:
+            self._tell_withdrawn(fields, wrong)
         return fields, wrong
+
+    def _tell_withdrawn(self, fields: dict[str, str], wrong: list[Wrong]) -> None:
+        said = fields.pop(WITHDRAWN)
+        told = _TAKEN_BACK.get(said.casefold())
+        if told is None:
+            fields[WITHDRAWN] = said
+            wrong.append(self._wrong(LmsCode.L108, WITHDRAWN))
+        elif told:
+            fields[WITHDRAWN] = told
 
     def _identify(self, fields: dict[str, str], wrong: list[Wrong]) -> None:
         """Bring the person into the form ``<vpd>-<person id>``."""

@@ -6,7 +6,7 @@ The numbers are those of the project's list of incidents (docs/incidents.md).
 import io
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -213,6 +213,71 @@ async def test_incident_9_a_file_that_breaks_its_contract_does_not_leave(
     assert [sent[0][1][-12:-4] for sent in staffed.sent("CTC")] == ["00000001", "00000002"]
 
 
+@pytest.fixture
+async def learning(folder: Path, vpds: Iterator[str]) -> AsyncIterator[Trust]:
+    """A trust with a cut-off at six, in whose LMS two things were learnt today that wait for it."""
+    cut_off = {"cut_off": "18:00", "resend_after_days": 0}
+    async with open_trust(folder, next(vpds), now="2026-03-03T16:00", completions=cut_off) as trust:
+        for name, content in story.files(trust.vpd)[:3]:
+            trust.put(name, content)
+        await trust.bridge.until_idle(at_once=False)
+        assert trust.sent("CMP") == []
+        yield trust
+
+
+def _set(trust: Trust, moment: str) -> None:
+    trust.clock.set(datetime.fromisoformat(moment))
+
+
+def _references(trust: Trust) -> list[list[str]]:
+    """What each completion file holds, by reference."""
+    return [[line[1] for line in file if line[0] == "TCA"] for file in trust.sent("CMP")]
+
+
+def _both(trust: Trust) -> list[str]:
+    return [f"L{trust.vpd}-000000000{number}" for number in (1, 2)]
+
+
+async def test_incident_10_what_was_not_exported_one_night_is_exported_once_when_the_service_is_back(
+    learning: Trust,
+) -> None:
+    """Records were not exported one night, and commands were put on a queue by hand."""
+    _set(learning, "2026-03-04T07:00")  # nothing ran over the cut-off
+    await learning.bridge.until_idle(at_once=False)
+    assert _references(learning) == [_both(learning)]
+
+    for time in ("08:00", "12:00", "18:00", "19:00"):
+        _set(learning, f"2026-03-04T{time}")
+        await learning.bridge.until_idle(at_once=False)
+    assert _references(learning) == [_both(learning)]
+    nights = learning.bridge.components["outbound"].nights
+    assert nights is not None
+    async with learning.bridge.readers["outbound"].trust(learning.vpd) as connection:
+        (missed,) = (await nights.overview(connection, learning.vpd, date(2026, 3, 3)))["steps"]
+    assert (missed["state"], missed["late"], missed["result"]["completions"]) == ("done", True, 2)
+
+
+async def test_incident_10_any_step_can_be_run_again_for_its_night_and_nothing_is_exported_twice(
+    learning: Trust,
+) -> None:
+    _set(learning, "2026-03-04T07:00")
+    nights = learning.bridge.components["outbound"].nights
+    assert nights is not None
+    night = date(2026, 3, 3)
+    told = [await nights.again(learning.vpd, "completion-file", night, "a.nother", "missed") for _ in range(3)]
+    await learning.bridge.until_idle(at_once=False)
+
+    assert [one["result"]["completions"] for one in told] == [2, 0, 0]
+    assert _references(learning) == [_both(learning)]
+    assert [one["who"] for one in told[-1]["steps"][0]["asked"]] == ["a.nother"] * 3
+    for name, part in learning.bridge.components.items():
+        for step in part.nights.steps(learning.vpd) if part.nights else ():
+            again = await part.nights.again(learning.vpd, step, night, "a.nother", "an exercise")  # type: ignore[union-attr]
+            assert (name, step, again["code"]) == (name, step, "")
+    await learning.bridge.until_idle(at_once=False)
+    assert _references(learning) == [_both(learning)]
+
+
 async def test_incident_13_silence_alerts_and_the_backlog_drains_in_order_with_bounded_load(
     staffed: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,3 +297,41 @@ async def test_incident_13_silence_alerts_and_the_backlog_drains_in_order_with_b
     assert loads.completed == names[::-1]
     assert report["people"] == {"employee": 900}
     assert 0 < loads.deepest <= 500
+
+
+async def test_incident_13_the_completion_file_leaves_on_time_while_the_backlog_drains(
+    learning: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the night of the backlog no notifications were made."""
+    for day in (3, 4, 5, 6):
+        _set(learning, f"2026-03-0{day}T18:00")
+        await learning.bridge.until_idle(at_once=False)
+    assert len(learning.sent("CMP")) == 1
+    monkeypatch.setattr(splitter, "IN_FLIGHT", 100)
+    _set(learning, "2026-03-07T17:30")
+    rows = ["reference,user_idnumber,certification_idnumber,completed_at,expires_on,course_idnumber,method"]
+    rows.append(f"C0000000006,{learning.vpd}-9000001,BLS,2026-03-07T12:00:00+00:00,2027-03-07,BLS-F2F,Course")
+    learning.put(f"completions_{learning.vpd}_20260307_00000002.csv", "\r\n".join([*rows, ""]).encode())
+    await learning.bridge.until_idle(at_once=False)
+
+    names = [put(learning, date(2026, 3, day), day - 1, range(2001, 2301)) for day in (4, 5, 6, 7)]
+    broker: MemoryBroker = learning.bridge.broker
+    publish = broker.publish
+    told: list[str] = []
+
+    async def publish_and_let_time_pass(messages: Sequence[Message]) -> None:
+        await publish(messages)
+        for one in messages:
+            if one.type == "ingest.FileCompleted":
+                told.append(one.file)
+                if len(told) == 1:  # in the midst of it the cut-off comes
+                    _set(learning, "2026-03-07T18:00")
+            elif one.type == "outbound.CompletionSent":
+                told.append(one.type)
+
+    broker.publish = publish_and_let_time_pass  # type: ignore[method-assign]
+    await learning.bridge.until_idle(at_once=False)
+
+    assert [one for one in told if one in names] == names
+    assert told.index("outbound.CompletionSent") < told.index(names[-1])
+    assert _references(learning)[1:] == [[f"L{learning.vpd}-0000000003"]]

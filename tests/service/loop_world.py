@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sandbox.totara import SandboxTotara
 from sandbox.totara_cert_file import UploadSettings
 from services.competency.handlers import CompetencyHandlers
-from services.outbound import due, queue
+from services.outbound import due
 from services.outbound.circuit import Circuit
 from services.outbound.handlers import OutboundHandlers
 from services.outbound.lms.hr_import_slot import FolderSlot
@@ -30,9 +30,11 @@ from services.outbound.lms.port import Account
 from services.outbound.lms.totara_upload import CompletionUpload
 from services.outbound.reconcile import Reconciler
 from services.outbound.site import Site
+from services.outbound.towards_esr import store
+from services.outbound.towards_esr.rules import decide
 from shared import events, records
 from shared.clock import LONDON, FixedClock
-from shared.config import BridgeConfig, TrustConfig
+from shared.config import BridgeConfig, CompletionPolicy, TrustConfig
 from shared.db.unit import Work
 from shared.lms_settings import CompletionUploadSettings
 from shared.mapping_settings import MappingSet
@@ -50,7 +52,7 @@ NAMES: Final = {
     "200": "NHS|CSTF|Infection Prevention and Control - Level 1 - 1 Year|",
     "300": "NHS|CSTF|Moving and Handling - Level 1 - 1 Year|",
 }
-HOLD_DAYS: Final = 1
+POLICY: Final = CompletionPolicy(hold_days=1)
 """Somebody may do the same training in both on one day, and reports come before ESR's file."""
 WINDOW: Final = "2 months"
 MINIMUM: Final = "6 months"
@@ -217,12 +219,16 @@ class World:
     async def _tell_esr(self, day: date) -> None:
         """Take what may leave for ESR, as its file brings it; ESR works an expiry out where it is told none."""
         async with self.engine.begin() as connection:
-            for row in await queue.waiting(connection, VPD, 10_000, day - timedelta(days=HOLD_DAYS)):
+            keys = await store.due(connection, VPD, day, ("", ""), 10_000)
+            for row in await store.cases(connection, VPD, keys):
+                following = decide(row.wanted, row.items, row.whose, POLICY, day)
+                if following.change is None or row.state != "waiting":
+                    continue
                 await connection.execute(_TAKE, {"person_id": row.person_id, "key": row.key})
-                achieved = date.fromisoformat(row.content["achieved_on"])
-                said = row.content.get("expires_on", "")
+                achieved = date.fromisoformat(following.content.achieved_on)
+                said = following.content.expires_on
                 until = date.fromisoformat(said) if said else _a_year_after(achieved)
-                self._load(row.person_id, row.content["competence_id"], achieved, until, sent=True)
+                self._load(row.person_id, following.content.competence_id, achieved, until, sent=True)
 
 
 def _as_record(row: Mapping[str, str], *, older: bool) -> dict[str, str]:
@@ -275,7 +281,9 @@ _STATUS: Final = {
     ("Expired", "Renewal expired"): "expired",
 }
 
-_TAKE: Final = text("UPDATE outbound.completions SET state = 'confirmed' WHERE (person_id, key) = (:person_id, :key)")
+_TAKE: Final = text(
+    "UPDATE outbound.completions SET state = 'confirmed', look_on = NULL WHERE (person_id, key) = (:person_id, :key)"
+)
 
 
 async def make_world(

@@ -23,6 +23,14 @@ from tests.service.harness import TIMEOUT, TOKEN, Running, bearer
 
 each_service = pytest.mark.parametrize("service", SERVICES)
 
+STEPS = {
+    "ingest": "files-due",
+    "people": "new-day",
+    "competency": "new-day",
+    "outbound": "completion-file",
+    "confirmations": "answers-due",
+}
+"""A step of each service's nights."""
 OWNED = {service: {queue.name for queue in QUEUES if queue.owner == service} for service in SERVICES}
 ROUTES = {
     "ingest": {"/v1/trusts/{vpd}/files", "/v1/trusts/{vpd}/files/{name}/lines/{line}"},
@@ -195,6 +203,8 @@ def routes(app: FastAPI, word: str = "a") -> list[tuple[str, str]]:
     receipt = "0" * 32 if word == "a" else word
     filled = {"vpd": "991", "name": word, "line": "1", "person_id": word, "letter": word, "receipt": receipt}
     filled |= {"one": word, "other": f"{word}x", "number": "1"}
+    step = STEPS.get(app.title.rpartition(" ")[2], "")
+    filled |= {"step": step if word == "a" else word, "day": "2026-03-03"}
     found = [
         (method, route.path.format(**filled))
         for route in api_routes(app.routes)
@@ -304,6 +314,8 @@ BODIES = {
     "/completions": {"completions": [DONE]},
     "/non-staff": {"people": [VOLUNTEER]},
     "/decision": {"who": "an operator", "why": "a test", "decision": "new"},
+    "/completion-files": {"who": "an operator", "why": "a test"},
+    "/completion-decisions": {"who": "an operator", "why": "a test", "decision": "resend", "code": "B201"},
     "/release": {"who": "an operator", "why": "a test", "expected": 1},
     "/draft": {"who": "an operator", "why": "a test", "content": {}},
     "/a/ax": {"who": "an operator", "why": "a test", "decision": "same"},

@@ -301,28 +301,30 @@ async def test_outbound_writes_no_file_when_nothing_waits_and_none_for_a_trust_i
 # --- confirmations ----------------------------------------------------------------------------------------------
 
 
-def item(vpd: str, reference: str, state: str) -> dict[str, Any]:
-    said = {"reference": reference, "state": state}
-    return {"vpd": vpd, "reference": reference, "state": state, "code": "", "revision": 1, "item": said}
+def item(vpd: str, position: int, state: str) -> dict[str, Any]:
+    return {
+        "vpd": vpd, "sent_file": "CMP1.DAT", "position": position, "reference": f"r{position}", "person_id": "7",
+        "key": f"k{position}", "state": state, "sent_at": NOON, "sent_on": NOON.date(),
+    }  # fmt: skip
 
 
 async def test_confirmations_lists_what_was_sent_by_state(serve: Serve, rows: Open) -> None:
     async with rows("confirmations") as connection:
-        items = [
-            item("991", "r1", "open"),
-            item("991", "r2", "confirmed"),
-            item("992", "r3", "rejected"),
-            item("991", "r0", ""),
-        ]
+        items = [item("991", 1, "open"), item("991", 2, "confirmed"), item("992", 3, "rejected")]
         await put(connection, confirmations.ITEMS, items)
+        files = [{"vpd": "991", "sent_file": "CMP1.DAT", "sent": 2, "confirmed": 1, "refused": 0}]
+        files += [{"vpd": "992", "sent_file": "CMP1.DAT", "sent": 1, "confirmed": 0, "refused": 1}]
+        await put(connection, confirmations.METADATA.tables["confirmations.sent_files"], files)
     async with serve("confirmations") as running:
         assert await get(running, f"{MINE}/completions/summary") == {"open": 1, "confirmed": 1}
         assert await get(running, f"{THEIRS}/completions/summary") == {"rejected": 1}
-        assert [one["reference"] for one in await get(running, f"{MINE}/completions")] == ["r1", "r2"]
-        assert [one["reference"] for one in await get(running, f"{MINE}/completions?state=open")] == ["r1"]
+        assert [one["sent"]["reference"] for one in await get(running, f"{MINE}/completions")] == ["r1", "r2"]
+        assert [one["sent"]["reference"] for one in await get(running, f"{MINE}/completions?state=open")] == ["r1"]
+        assert [one["sent"]["key"] for one in await get(running, f"{MINE}/completions?after=CMP1.DAT~1")] == ["k2"]
         assert await get(running, f"{MINE}/completions?state=rejected") == []
         assert await get(running, f"{EMPTY}/completions") == []
         await get(running, f"{MINE}/completions?state=odd", 422)
+        await get(running, f"{MINE}/completions?after=odd", 422)
 
 
 # --- console ----------------------------------------------------------------------------------------------------

@@ -131,6 +131,16 @@ def test_a_time_of_any_zone_stays_the_same_moment(moment: datetime) -> None:
     assert told.astimezone(UTC) == moment.replace(tzinfo=new_york).astimezone(UTC)
 
 
+@pytest.mark.parametrize(("said", "told"), [("yes", "yes"), ("TRUE", "yes"), ("1", "yes"), ("No", None), ("", None)])
+def test_a_completion_that_was_taken_back_says_so_and_any_other_says_nothing(said: str, told: str | None) -> None:
+    fields, wrong = take(withdrawn=said)
+    assert (fields.get("withdrawn"), wrong) == (told, [])
+
+
+def test_what_is_neither_yes_nor_no_is_l108() -> None:
+    assert take(withdrawn="perhaps")[1] == [("L108", "withdrawn")]
+
+
 def test_a_person_may_be_told_by_the_person_id_alone() -> None:
     alone = replace(OURS, person="person_id")
     assert take(alone, user_idnumber="9000001") == (SAID, [])

@@ -214,3 +214,11 @@ def test_any_json_ends_in_a_batch_or_in_named_codes(said: Any) -> None:
 @given(said=st.binary(max_size=60))
 def test_any_bytes_end_in_named_codes(said: bytes) -> None:
     assert told(said) == [(None, "completions", "L005")]
+
+
+def test_a_batch_says_what_was_taken_back_and_one_without_keeps_its_bytes(tmp_path: Path) -> None:
+    plain, taken_back = taken(ITEM), taken(ITEM | {"withdrawn": "yes"})
+    assert b"withdrawn" not in plain.content
+    assert taken(ITEM | {"withdrawn": "no"}).receipt == plain.receipt != taken_back.receipt
+    (read,) = read_back(taken_back, tmp_path)
+    assert read.fields["withdrawn"] == "yes"

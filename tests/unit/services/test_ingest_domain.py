@@ -177,6 +177,16 @@ def test_another_counter_is_in_order_all_the_same() -> None:
     assert ruled(file(5, "complete"), file(4), stream=CMC) == [(4, "refused", "F015")]
 
 
+def test_confirmations_are_taken_in_any_order_and_one_that_never_comes_keeps_back_none() -> None:
+    def said(seq: int, status: Status = "checked") -> File:
+        return file(seq, status, mode="confirm")
+
+    assert ruled(said(5, "complete"), said(7), stream=CMC) == [(7, "ready", "")]
+    assert ruled(said(5, "complete"), said(4), stream=CMC) == [(4, "ready", "")]
+    assert ruled(said(5, "splitting"), said(7), stream=CMC) == []
+    assert ruled(said(5, "complete"), replace(said(5), sha256="b"), stream=CMC) == [(5, "refused", "F014")]
+
+
 def lms(name: str, number: int, status: Status = "checked", sha: str = "a") -> File:
     return File(name, sha, number, 0, "changes", status)
 

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.outbound.domain import Step, completion_record, next_step, reference
+from services.outbound.domain import Step, next_step
 from services.outbound.lms.port import Account
 from services.outbound.wanted import idnumber, wanted_account
 from shared.account_settings import AccountPolicy
-from shared.esr import load_profile
-from shared.events import Cause, CertificationCompleted, Person, PersonState
+from shared.events import Person, PersonState
 
 DAY = date(2026, 3, 3)
 POLICY = AccountPolicy()
@@ -160,58 +159,3 @@ def test_a_few_steps_bring_any_account_to_what_is_wanted(wanted: Account, seen: 
         assert seen.suspended
     else:
         assert seen == wanted
-
-
-# Completions for ESR
-
-COMPLETED = CertificationCompleted(
-    vpd="999",
-    cause=Cause("lms", "C.csv", 7),
-    person_id="9000001",
-    key="k",
-    revision=1,
-    certification="FIRE",
-    competence_id="5001",
-    competence_name="NHS|CSTF|Fire Safety - 1 Year|",
-    achieved_on="2026-06-02",
-    expires_on="2027-06-02",
-    completed_at="2026-06-02T00:30:00.250000+01:00",
-    method="E-LEARNING",
-    course="C1",
-)
-
-
-def test_a_completion_record_has_the_columns_of_the_profile_and_no_blanks() -> None:
-    record = completion_record("999", "L999-0000000001", COMPLETED, ZOE)
-    assert set(record) <= {column.name for column in load_profile("esr-cstf").records["TCA"].columns}
-    assert "" not in record.values()
-    assert (record["lms_reference"], record["vpd_code"], record["competence_id"]) == ("L999-0000000001", "999", "5001")
-    assert (record["date_from"], record["date_to"]) == ("2026-06-02", "2027-06-02")
-
-
-def test_the_last_update_is_local_time_to_the_second() -> None:
-    assert completion_record("999", "r", COMPLETED, ZOE)["last_update"] == "2026-06-02T00:30:00"
-
-
-def test_an_applicant_is_named_by_the_applicant_number_and_an_employee_is_not() -> None:
-    applicant = Person(person_id="9000001", state="applicant", applicant_number="30001")
-    both = Person(person_id="9000001", state="employee", applicant_number="30001", employee_number="2990")
-    assert completion_record("999", "r", COMPLETED, applicant)["applicant_number"] == "30001"
-    assert "applicant_number" not in completion_record("999", "r", COMPLETED, both)
-
-
-def test_a_completion_without_a_moment_is_dated_at_the_start_of_its_day() -> None:
-    event = CertificationCompleted(
-        vpd="999", cause=COMPLETED.cause, person_id="9000001", key="k", revision=1, certification="FIRE",
-        competence_id="5001", competence_name="n", achieved_on="2026-06-02",
-    )  # fmt: skip
-    record = completion_record("999", "r", event, ZOE)
-    assert record["last_update"] == "2026-06-02T00:00:00"
-    assert not {"date_to", "certification_method", "source_course"} & set(record)
-
-
-@given(st.integers(1, 10**10 - 1), st.integers(1, 10**10 - 1))
-def test_references_are_unique_in_a_trust_and_sort_by_number(one: int, other: int) -> None:
-    assert (reference("999", one) < reference("999", other)) == (one < other)
-    assert len(reference("999", one)) == len(reference("999", other))
-    assert reference("998", one) != reference("999", one)

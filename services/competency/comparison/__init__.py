@@ -1,0 +1,1 @@
+"""What ESR confirmed, against what ESR's next full file shows."""
