@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -46,9 +47,9 @@ class Loops:
     async def running(self) -> AsyncIterator[None]:
         """Run every loop until left."""
         for consumer in self._component.consumers:
-            self._start(consumer.queue, consumer.run())
+            self._start(consumer.queue, consumer.run)
         for job in (*self._component.jobs, Job("sweep", self._component.work.outbox.sweep)):
-            self._start(job.name, self._repeat(job))
+            self._start(job.name, partial(self._repeat, job))
         try:
             yield
         finally:
@@ -56,10 +57,10 @@ class Loops:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, name: str, loop: Awaitable[None]) -> None:
+    def _start(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
             try:
-                await loop
+                await loop()
             except Exception:
                 log.exception("loop ended", job=name)
                 # Whoever supervises the process starts it again; a half-dead service helps nobody.

@@ -37,7 +37,7 @@ FIRST_DAY: Final = date(2026, 10, 12)
 """The clocks go back on 25 October: the month has a day of 25 hours."""
 
 SPANS: Final = {"commit": 600, "publish": 100, "published": 100, "ack": 100, "file": 12, "file stands": 12}
-"""Kinds of points, and how many of a kind are passed at most before the next death."""
+"""Kinds of points, and how many of a kind each two trusts pass at most before the next death."""
 
 
 class Death(BaseException):
@@ -47,8 +47,9 @@ class Death(BaseException):
 class Deaths:
     """Strikes at points chosen by dice: before commits, publishes and acknowledgements, and around each file."""
 
-    def __init__(self, dice: Random) -> None:
+    def __init__(self, dice: Random, trusts: int) -> None:
         self._dice = dice
+        self._rarer = max(1, trusts // 2)
         self._kind = ""
         self._left = 0
         self.struck: list[str] = []
@@ -60,7 +61,7 @@ class Deaths:
             return
         if self._left == 0:
             self._kind = self._dice.choice(list(SPANS))
-            self._left = self._dice.randint(1, SPANS[self._kind])
+            self._left = self._dice.randint(1, SPANS[self._kind] * self._rarer)
         self._left -= kind == self._kind
         if self._left == 0:
             self.struck.append(kind)
@@ -156,7 +157,7 @@ class World:
     def __init__(self, folder: Path, trusts: int, people: int, seed: int) -> None:
         self.folder = folder
         self.dice = Random(seed)
-        self.deaths = Deaths(Random(seed + 1))
+        self.deaths = Deaths(Random(seed + 1), trusts)
         self.clock = FixedClock(datetime.combine(FIRST_DAY, time(6), LONDON))
         self.trusts = [self._trust(str(901 + number), people, seed) for number in range(trusts)]
         self._stack = AsyncExitStack()

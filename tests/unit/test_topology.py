@@ -37,8 +37,9 @@ def test_confirmations_hears_what_was_sent() -> None:
     assert "confirmations.events" in TOPOLOGY.routes(EVENTS, "outbound.CompletionSent")
 
 
-def test_outbound_hears_that_a_file_adds_up() -> None:
-    assert TOPOLOGY.routes(EVENTS, "ingest.FileCompleted") == ("outbound.events",)
+def test_whoever_acts_on_whole_files_hears_that_one_adds_up() -> None:
+    heard = {"competency.events", "confirmations.events", "outbound.events"}
+    assert set(TOPOLOGY.routes(EVENTS, "ingest.FileCompleted")) == heard
 
 
 def test_those_who_count_hear_every_outcome() -> None:
