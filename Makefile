@@ -55,7 +55,7 @@ five-years: .venv/.ready ## live five years of nights with a thousand people, ES
 	@ESRBRIDGE_TEST_PEOPLE=1000 ESRBRIDGE_TEST_DAYS=1826 $(RUN)/python -m pytest tests/service/test_five_years.py -q -s
 
 month: .venv/.ready ## live a month of twenty trusts with lost, late and damaged files and sudden deaths (long)
-	@ESRBRIDGE_TEST_TRUSTS=20 ESRBRIDGE_TEST_DAYS=31 $(RUN)/python -m pytest tests/service/test_month.py -q -s
+	@ESRBRIDGE_TEST_TRUSTS=20 ESRBRIDGE_TEST_PEOPLE=20 ESRBRIDGE_TEST_DAYS=31 $(RUN)/python -m pytest tests/service/test_month.py -q -s
 
 crash-points: .venv/.ready ## end the process before every single commit, publish and acknowledgement of the story (long)
 	@ESRBRIDGE_TEST_CRASH_POINTS=0 $(RUN)/python -m pytest tests/e2e/test_crash_points.py

@@ -270,11 +270,11 @@ class World:
         trust.post.carry(_local(day, time(7)))
 
     def _learn(self, trust: Trust, day: date) -> None:
-        """Some learn; some of what they learnt is corrected, or taken back."""
+        """Some learn, where anybody is left; some of what they learnt is corrected, or taken back."""
         told: list[Learnt] = []
         employees = trust.esr.truth().people("employee")
         certifications = [one["certification"] for one in mappings()]
-        for _ in range(self.dice.randint(0, 4)):
+        for _ in range(self.dice.randint(0, 4) if employees else 0):
             person = f"{trust.vpd}-{self.dice.choice(employees)}"
             moment = datetime.combine(day, time(9, self.dice.randrange(60)), LONDON)
             expires = day + timedelta(days=self.dice.choice([365, 730])) if self.dice.random() < 0.5 else None

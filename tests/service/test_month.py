@@ -17,6 +17,7 @@ from tests.service.month_world import FIRST_DAY, World
 
 TRUSTS = int(os.environ.get("ESRBRIDGE_TEST_TRUSTS", "2"))
 DAYS = int(os.environ.get("ESRBRIDGE_TEST_DAYS", "6"))
+PEOPLE = int(os.environ.get("ESRBRIDGE_TEST_PEOPLE", "8"))
 SEED = int(os.environ.get("ESRBRIDGE_TEST_SEED", "1"))
 CALM_DAYS = 9
 """Days without mishaps at the end, in which what is open is chased: two resends, and an operator's word."""
@@ -27,7 +28,7 @@ SETTINGS = {"completions": {"answer_days": 1, "resend_after_days": 1, "resends":
 async def test_a_month_of_mishaps_ends_with_every_item_settled_and_both_books_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(tmp_path, TRUSTS, 8, SEED)
+    world = World(tmp_path, TRUSTS, PEOPLE, SEED)
     world.configure(SETTINGS)
     with world.deaths.among_us(monkeypatch):
         for number in range(DAYS + CALM_DAYS):
