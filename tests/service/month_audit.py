@@ -9,7 +9,7 @@ from sqlalchemy import text
 from esrbridge.embedded import Bridge
 from sandbox.esr_format import NEVER, lines_of, parse_name, split, values_of
 from services.outbound.towards_esr import store as towards_esr
-from services.outbound.towards_esr.held import Item, doubtful, loaded, perhaps_gone
+from services.outbound.towards_esr.held import Item, doubtful, is_its_own, loaded, perhaps_gone
 from tests.service.month_world import Trust
 
 SETTLED: Final = {"confirmed", "withdrawn", "held_by_esr", "withheld", "settled", "rejected", "unsendable"}
@@ -88,12 +88,18 @@ def _both(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, ...]]:
 
 
 def _against_esr(trust: Trust, key: tuple[str, str], items: Sequence[Item]) -> list[str]:
-    """ESR holds what we take it to hold, but for what it never answered."""
+    """ESR holds what we take it to hold, but for what it never answered.
+
+    What it only said it holds already (B208) may stand under this reference, whose first answer was lost, or under
+    an entry of ESR's own.
+    """
     truth = trust.esr.truth()
     references = {item.reference for item in items}
     held = {one for one in references if truth.loaded(one) is not None}
     unsure = set(doubtful(items)) | perhaps_gone(items)
-    differ = (held ^ set(loaded(items))) - unsure
+    ours = set(loaded(items))
+    unsure |= {one for one in ours if not is_its_own(one, items)}
+    differ = (held ^ ours) - unsure
     return [f"{key}: ESR {'holds' if one in held else 'does not hold'} {one}" for one in sorted(differ)]
 
 
