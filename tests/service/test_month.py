@@ -30,19 +30,25 @@ async def test_a_month_of_mishaps_ends_with_every_item_settled_and_both_books_eq
 ) -> None:
     world = World(tmp_path, TRUSTS, PEOPLE, SEED)
     world.configure(SETTINGS)
-    with world.deaths.among_us(monkeypatch):
-        for number in range(DAYS + CALM_DAYS):
-            rough = number < DAYS
-            world.rough(rough)
-            await world.day(FIRST_DAY + timedelta(days=number), learning=rough)
-            for trust in world.trusts:
-                assert faults_of_files(trust) == []
-        bridge = await world.open()
-        for trust in world.trusts:
-            assert await faults_of_books(bridge, trust) == [], trust.post.happened
+    try:
+        with world.deaths.among_us(monkeypatch):
+            await _live(world)
+    finally:
         await world.close()
     happened = Counter(one.split()[0] for trust in world.trusts for one in trust.post.happened)
     deaths = Counter(world.deaths.struck)
     print(f"{TRUSTS} trusts, {DAYS} rough days: {dict(happened)}; deaths: {dict(deaths)}")  # noqa: T201 - of a long run
     assert happened
     assert deaths
+
+
+async def _live(world: World) -> None:
+    for number in range(DAYS + CALM_DAYS):
+        rough = number < DAYS
+        world.rough(rough)
+        await world.day(FIRST_DAY + timedelta(days=number), learning=rough)
+        for trust in world.trusts:
+            assert faults_of_files(trust) == []
+    bridge = await world.open()
+    for trust in world.trusts:
+        assert await faults_of_books(bridge, trust) == [], trust.post.happened
