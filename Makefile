@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
+.PHONY: help install demo demo-console browser test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -17,12 +17,22 @@ install: .venv/.ready ## install everything the project needs into the project f
 
 demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in one process (folder demo/)
 	@$(RUN)/esrbridge demo demo
+	@echo "Its pages: make demo-console, then http://127.0.0.1:8106"
+
+demo-console: .venv/.ready ## serve the operators' pages of the demo on http://127.0.0.1:8106
+	@$(RUN)/python -m esrbridge.console demo
 
 test: .venv/.ready ## run every test, on real RabbitMQ and PostgreSQL; starts what is not there
 	@deploy/local/need-rabbitmq
 	@deploy/local/need-server sshd openssh-server "OpenSSH's server"
 	@deploy/local/need-server slapd slapd "OpenLDAP's server"
 	@$(RUN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+browser: .venv/.ready ## use the operators' pages in a real Chromium, with axe and by keyboard (long)
+	@deploy/local/need-rabbitmq
+	@deploy/local/need-server chromium chromium "Chromium"
+	@deploy/local/need-server npm npm "npm"
+	@$(RUN)/python -m pytest tests/browser
 
 test-fast: .venv/.ready ## run the unit tests only
 	@$(RUN)/python -m pytest tests/unit -q

@@ -1,23 +1,22 @@
-"""``esrbridge dead``: dead letters of a one-shot folder, or of a console reached by its URL."""
+"""``esrbridge dead``: dead letters of a one-shot folder, or of a console reached by its URL.
+
+One by one here; many at once, plans and runs in ``esrbridge.letter_runs``.
+"""
 
 import asyncio
-import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from esrbridge.embedded import Bridge
-from esrbridge.once import clock_at, with_bridge
+from esrbridge import letter_runs
+from esrbridge.letter_target import Letters
 from esrbridge.options import Json, Now, failing, out
-from esrbridge.remote import ask, is_url
-from services.console import actions, store
-from services.console.actions import Operator
 from services.console.domain import State
+from services.console.search import Search
 from shared.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="List, show, edit, replay and discard dead letters.")
+app = typer.Typer(no_args_is_help=True, help="Find, mend, replay and close dead letters, one or many.")
 
 Target = Annotated[str, typer.Argument(help="Folder of a one-shot bridge, or the URL of a running console.")]
 LetterId = Annotated[str, typer.Argument(help="The letter's id, or the first characters of it.")]
@@ -26,10 +25,26 @@ Why = Annotated[str, typer.Option("--why", help="Why; it is written down with yo
 
 
 @app.command("list")
-def list_(target: Target, trust: Trust = "", state: State = "open", json_: Json = False) -> None:
+def list_(
+    target: Target,
+    trust: Trust = "",
+    state: State = "open",
+    code: Annotated[str, typer.Option(help="Only letters with this code.")] = "",
+    type_: Annotated[str, typer.Option("--type", help="Only records of this type, as person.upsert.")] = "",
+    cause: Annotated[str, typer.Option(help="Only letters of this group, as 'dead groups' names it.")] = "",
+    file: Annotated[str, typer.Option(help="Only letters of this file.")] = "",
+    line: Annotated[int, typer.Option(min=0, help="Only this line of the file.")] = 0,
+    staff: Annotated[str, typer.Option(help="Only letters about this staff number.")] = "",
+    assignee: Annotated[str, typer.Option(help="Only letters that this person looks after.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 10_000,
+    json_: Json = False,
+) -> None:
     """List dead letters by file and line."""
+    search = Search(
+        state=state, code=code, type=type_, cause=cause, file=file, line=line, staff=staff, assignee=assignee
+    )
     with failing():
-        found = asyncio.run(_Letters(target, trust).listing(state))
+        found = asyncio.run(Letters(target, trust).listing(search, limit))
     if json_:
         out(found)
         return
@@ -40,11 +55,32 @@ def list_(target: Target, trust: Trust = "", state: State = "open", json_: Json 
     screen.print(f"{len(found)} {state}")
 
 
+@app.command("groups")
+def groups_(target: Target, trust: Trust = "", state: State = "open", json_: Json = False) -> None:
+    """List the causes of dead letters, the largest group first, with what to do about each."""
+    with failing():
+        found = asyncio.run(Letters(target, trust).groups(state))
+    if json_:
+        out(found)
+        return
+    screen = Console(soft_wrap=True)
+    for group in found:
+        number = f"{group['letters']:>7}{'+' if group['more'] else ' '}"
+        screen.print(f"{number} {group['cause']}  {group['meaning']}. {group['advice']}", highlight=False)
+
+
 @app.command()
-def show(target: Target, letter: LetterId, trust: Trust = "", reveal: bool = False) -> None:
+def show(
+    target: Target,
+    letter: LetterId,
+    trust: Trust = "",
+    reveal: bool = False,
+    edits: Annotated[bool, typer.Option("--edits", help="Show every edit and what it changed instead.")] = False,
+) -> None:
     """Show one dead letter. Values of its columns are masked unless you reveal them."""
     with failing():
-        out(asyncio.run(_Letters(target, trust).show(letter, reveal=reveal)))
+        letters = Letters(target, trust)
+        out(asyncio.run(letters.edits(letter, reveal=reveal) if edits else letters.show(letter, reveal=reveal)))
 
 
 @app.command()
@@ -54,11 +90,13 @@ def edit(
     set_: Annotated[list[str], typer.Option("--set", help="column=value; an empty value removes the column.")],
     why: Why,
     trust: Trust = "",
+    replay: Annotated[bool, typer.Option("--replay", help="Send it at once, if nothing is wrong with it.")] = False,
+    now: Now = None,
 ) -> None:
     """Change columns of a dead letter's record before replaying it. The original is kept."""
     with failing():
         changes = dict(_assignment(one) for one in set_)
-        out(asyncio.run(_Letters(target, trust).edit(letter, changes, why)))
+        out(asyncio.run(Letters(target, trust, now).edit(letter, changes, why, replay=replay)))
 
 
 @app.command()
@@ -76,7 +114,7 @@ def replay(
     with failing():
         if not letters and not everything:
             raise ConfigurationError("name the letters to replay, or use --all")
-        told = asyncio.run(_Letters(target, trust, now).replay(letters or [], everything, code, why))
+        told = asyncio.run(Letters(target, trust, now).replay(letters or [], everything, code, why))
     if json_:
         out(told)
     else:
@@ -86,115 +124,40 @@ def replay(
 
 @app.command()
 def discard(target: Target, letter: LetterId, why: Why, trust: Trust = "") -> None:
-    """Close a dead letter without replay. A reason is needed."""
+    """Close a dead letter without replay. A reason is needed. For many at once see 'dead plan --discard'."""
     with failing():
-        out(asyncio.run(_Letters(target, trust).discard(letter, why)))
+        out(asyncio.run(Letters(target, trust).discard(letter, why)))
 
 
-class _Letters:
-    """The actions, on whichever kind of target."""
+@app.command()
+def undo(
+    target: Target,
+    letter: Annotated[str, typer.Argument(help="A discarded letter's id.")] = "",
+    why: Why = "undone from the command line",
+    plan: Annotated[int, typer.Option("--plan", min=0, help="Instead: every letter that this plan discarded.")] = 0,
+    trust: Trust = "",
+) -> None:
+    """Open a discarded letter again, or all that a plan discarded."""
+    with failing():
+        if bool(letter) == bool(plan):
+            raise ConfigurationError("name a letter, or a plan with --plan")
+        letters = Letters(target, trust)
+        out(asyncio.run(letters.decide(plan, "undo", why) if plan else letters.undo(letter, why)))
 
-    def __init__(self, target: str, trust: str, now: Any = None) -> None:  # noqa: ANN401 - typer's datetime or None
-        self._url = target if is_url(target) else ""
-        self._folder = Path(target)
-        self._trust = trust
-        self._now = now
-        self._who = getpass.getuser()
 
-    async def listing(self, state: str) -> list[dict[str, Any]]:
-        if self._url:
-            return list(await self._ask("GET", "", params={"state": state}))
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            found: list[dict[str, Any]] = []
-            for trust in bridge.config.trusts:
-                if self._trust in ("", trust.vpd):
-                    async with bridge.readers["console"].trust(trust.vpd) as connection:
-                        rows = await store.listing(connection, trust.vpd, state=state)
-                        found += [actions.summary(row) for row in rows]
-            return {"letters": found}
-
-        return list((await with_bridge(self._folder, clock_at(self._now), work))["letters"])
-
-    async def show(self, letter: str, *, reveal: bool) -> dict[str, Any]:
-        if self._url and reveal:
-            raise ConfigurationError("a running console reveals no values; --reveal is for one-shot folders")
-        if self._url:
-            return dict(await self._ask("GET", f"/{letter}"))
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            vpd, row = await self._find(bridge, letter)
-            del vpd
-            return actions.detail(row, reveal=reveal)
-
-        return await with_bridge(self._folder, clock_at(self._now), work)
-
-    async def edit(self, letter: str, changes: dict[str, str], why: str) -> dict[str, Any]:
-        if self._url:
-            return dict(await self._ask("POST", f"/{letter}/edit", json=self._decision(why) | {"columns": changes}))
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            vpd, row = await self._find(bridge, letter)
-            return await self._operator(bridge).edit(vpd, row.id, changes, why)
-
-        return await with_bridge(self._folder, clock_at(self._now), work)
-
-    async def discard(self, letter: str, why: str) -> dict[str, Any]:
-        if self._url:
-            return dict(await self._ask("POST", f"/{letter}/discard", json=self._decision(why)))
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            vpd, row = await self._find(bridge, letter)
-            await self._operator(bridge).discard(vpd, row.id, why)
-            return {"id": row.id, "state": "discarded"}
-
-        return await with_bridge(self._folder, clock_at(self._now), work)
-
-    async def replay(self, letters: list[str], everything: bool, code: str, why: str) -> list[dict[str, Any]]:
-        if self._url:
-            if everything:
-                found = await self._ask("GET", "", params={"state": "open", "code": code})
-                letters = [letter["id"] for letter in found]
-            return [
-                await self._ask("POST", f"/{one}/replay", json=self._decision(why)) | {"code": ""} for one in letters
-            ]
-
-        async def work(bridge: Bridge) -> dict[str, Any]:
-            chosen = [await self._find(bridge, letter) for letter in letters]
-            if everything:
-                chosen += await self._open_ones(bridge, code)
-            for vpd, row in chosen:
-                await self._operator(bridge).replay(vpd, row.id, why)
-            await bridge.until_idle()
-            return {"letters": [actions.summary((await self._find(bridge, row.id))[1]) for _, row in chosen]}
-
-        return list((await with_bridge(self._folder, clock_at(self._now), work))["letters"])
-
-    async def _open_ones(self, bridge: Bridge, code: str) -> list[tuple[str, store.AnyRow]]:
-        found: list[tuple[str, store.AnyRow]] = []
-        for trust in bridge.config.trusts:
-            async with bridge.readers["console"].trust(trust.vpd) as connection:
-                found += [(trust.vpd, row) for row in await store.listing(connection, trust.vpd, code=code)]
-        return [one for one in found if self._trust in ("", one[0])]
-
-    async def _find(self, bridge: Bridge, letter: str) -> tuple[str, store.AnyRow]:
-        found: list[tuple[str, store.AnyRow]] = []
-        for trust in bridge.config.trusts:
-            if self._trust in ("", trust.vpd):
-                async with bridge.readers["console"].trust(trust.vpd) as connection:
-                    found += [(trust.vpd, row) for row in await store.starting_with(connection, trust.vpd, letter)]
-        if len(found) != 1:
-            raise ConfigurationError(f"{len(found)} dead letters begin with {letter}; one is needed")
-        return found[0]
-
-    def _operator(self, bridge: Bridge) -> Operator:
-        return Operator(bridge.components["console"].work, self._who)
-
-    def _decision(self, why: str) -> dict[str, Any]:
-        return {"who": self._who, "why": why}
-
-    async def _ask(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
-        return await ask(self._url, self._trust, method, f"/dead-letters{path}", **options)
+@app.command()
+def audit(
+    target: Target,
+    letter: Annotated[str, typer.Option("--letter", help="Only what was done to this letter: its whole id.")] = "",
+    plan: Annotated[int, typer.Option("--plan", min=0, help="Only what was done in this plan.")] = 0,
+    after: Annotated[int, typer.Option(min=0, help="Only what follows this number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    trust: Trust = "",
+) -> None:
+    """Tell who did what to dead letters, when and why, as JSON, oldest first."""
+    with failing():
+        told: Any = asyncio.run(Letters(target, trust).audit(letter, plan, after, limit))
+    out(told)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -202,3 +165,6 @@ def _assignment(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise ConfigurationError("--set takes column=value")
     return name, value
+
+
+letter_runs.add_to(app)

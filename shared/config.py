@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from shared.account_settings import AccountPolicy
 from shared.compliance_settings import ComplianceSettings
+from shared.console_settings import ConsoleSettings
 from shared.errors import ConfigurationError
 from shared.lms_settings import LmsSettings
 from shared.people_settings import PeopleSettings
@@ -128,6 +129,7 @@ class BridgeConfig(_Section):
     """The whole file."""
 
     trusts: tuple[TrustConfig, ...] = Field(min_length=1)
+    console: ConsoleSettings = ConsoleSettings()
 
     @model_validator(mode="after")
     def _each_trust_once(self) -> Self:
@@ -190,7 +192,7 @@ def _beside(folder: Path, config: BridgeConfig) -> BridgeConfig:
                 update={"profile": profile, "lms": trust.lms.beside(folder), "esr": trust.esr.beside(folder)}
             )
         )
-    return config.model_copy(update={"trusts": tuple(trusts)})
+    return config.model_copy(update={"trusts": tuple(trusts), "console": config.console.beside(folder)})
 
 
 def explain(error: ValidationError) -> str:

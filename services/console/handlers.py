@@ -6,8 +6,10 @@ import msgspec
 import structlog
 
 from services.console import store
+from services.console.checking import Schemas
 from shared import outcomes
 from shared.accounting import Fate, LineFate
+from shared.db.ledger import FileKey
 from shared.db.unit import Work
 from shared.messaging.message import Message, derived_id
 from shared.messaging.topology import OUTCOMES
@@ -20,39 +22,74 @@ log = structlog.get_logger(__name__)
 class ConsoleHandlers:
     """What ``console`` does with messages."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, schemas: Schemas | None = None) -> None:
         self._work = work
+        self._schemas = schemas or Schemas()
 
     async def on_dead_letters(self, messages: Sequence[Message]) -> None:
         """Store dead letters. For one whose owner never spoke, tell its line's fate in the owner's place."""
+        keys: dict[str, bytes] = {}
         async with self._work.unit() as unit:
             for message in sorted(messages, key=lambda one: (one.vpd, one.message_id)):
                 letter = message
                 if not letter.message_id:
                     letter = msgspec.structs.replace(letter, message_id=derived_id(letter.type, letter.body.hex()))
-                await store.keep(unit.connection, letter, self._work.clock.now())
+                if letter.vpd not in keys:
+                    keys[letter.vpd] = await store.staff_key(unit.connection, letter.vpd)
+                now = self._work.clock.now()
+                await store.keep(unit.connection, letter, now, self._schemas, keys[letter.vpd])
                 if letter.code.startswith("BROKER_") and letter.file and letter.line:
                     unit.messages.append(_fate_in_place_of_the_owner(letter, unit.timestamp))
 
     async def on_outcomes(self, messages: Sequence[Message]) -> None:
-        """Close replayed cases whose lines are settled now."""
+        """Close cases whose lines are settled now, or at least wait by themselves after a replay.
+
+        Fates of lines that failed are kept here, so that an old word that comes late closes nothing.
+        """
         said = [outcomes.decode(message.body) for message in messages]
+        ranges = [((one.vpd, one.file), span) for one in said for span in one.ranges]
+        if not ranges:
+            return
         async with self._work.engine.begin() as connection:
-            concerned = await store.files_with_cases(connection, sorted({(one.vpd, one.file) for one in said}))
-            settled = [
-                ((one.vpd, one.file), fate)
-                for one in said
-                if (one.vpd, one.file) in concerned
-                for fate in one.fates()
-                if fate.fate.settled or fate.fate.group == "parked"
-            ]
-            if settled:
-                await store.resolve(connection, settled)
+            rows = await store.concerned(connection, ranges)
+            told = {((row.vpd, row.file), _fate(row)) for row in rows}
+            failed = {(file, fate) for file, span in ranges for fate in _dead(span)}
+            ordered = sorted(told | failed, key=lambda one: (one[0], one[1].line, one[1].revision))
+            news = {(change.file, change.after) for change in await self._work.ledger.adopt(connection, ordered)}
+            closed = [(row.vpd, row.id, _fate(row)) for row in rows if _closes(row, news)]
+            if closed:
+                await store.resolve(connection, closed, self._work.clock.now())
+
+    async def describe(self) -> int:
+        """Describe letters that an earlier release stored; return how many."""
+        async with self._work.engine.begin() as connection:
+            return await store.describe_some(connection, self._schemas)
 
     async def give_up(self, message: Message, queue: str, error: Exception) -> None:
         """Nothing may be lost here: what cannot be stored stays in its queue, and the process stops with the reason."""
         log.error("dead letter cannot be stored", queue=queue, message_id=message.message_id)
         raise error
+
+
+def _closes(row: store.AnyRow, news: set[tuple[FileKey, LineFate]]) -> bool:
+    """Whether a fate closes a case: what is settled does for good; what is parked must be news, after a replay."""
+    fate = _fate(row)
+    if row.state == "discarded":
+        return False
+    if fate.fate.settled:
+        return True
+    return fate.fate.group == "parked" and row.state == "replayed" and ((row.vpd, row.file), fate) in news
+
+
+def _fate(row: store.AnyRow) -> LineFate:
+    return LineFate(row.line, Fate(row.fate), row.revision)
+
+
+def _dead(span: tuple[int, int, int, int]) -> list[LineFate]:
+    first, last, fate, revision = span
+    if fate != Fate.DEAD_LETTERED:
+        return []
+    return [LineFate(line, Fate.DEAD_LETTERED, revision) for line in range(first, last + 1)]
 
 
 def _fate_in_place_of_the_owner(letter: Message, timestamp: int) -> Message:

@@ -1,9 +1,18 @@
 """Wiring of ``console``: run with ``python -m services.console.main``."""
 
+from fastapi import APIRouter
+
 from services.console import handlers
+from services.console.age import Watch
 from services.console.api import make_router
+from services.console.checking import Schemas
 from services.console.handlers import ConsoleHandlers
-from shared.component import Component, Context
+from services.console.limits import Limits
+from services.console.planning import Planner
+from services.console.run import Runner
+from services.console.runs_api import make_runs_router
+from services.console.web.wiring import guard_of, pages_of
+from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
 from shared.messaging.topology import QUEUES
 from shared.runtime import serve
@@ -13,15 +22,32 @@ NAME = "console"
 
 def build(context: Context) -> Component:
     """Put the service together: one consumer for the dead letters of every queue."""
-    console = ConsoleHandlers(context.work)
+    schemas, limits = Schemas(context.config), Limits()
+    console = ConsoleHandlers(context.work, schemas)
+    planner = Planner(context.work, schemas, limits)
+    watch = Watch(context.work, [trust.vpd for trust in context.config.trusts], limits)
     letters = [Consumer(context.broker, queue.dead, console.on_dead_letters, console.give_up) for queue in QUEUES]
     closing = Consumer(context.broker, handlers.OUTCOMES_QUEUE, console.on_outcomes, console.give_up)
     return Component(
         name=NAME,
         work=context.work,
         consumers=(*letters, closing),
-        router=make_router(context.reader, context.work),
+        jobs=(
+            Job("replays", Runner(context.work, planner).run),
+            Job("dead-letter-age", watch.run),
+            Job("describe", console.describe),
+        ),
+        router=_routes(context, schemas, planner, watch),
+        guard=guard_of(context),
+        pages=pages_of(context),
     )
+
+
+def _routes(context: Context, schemas: Schemas, planner: Planner, watch: Watch) -> APIRouter:
+    router = APIRouter()
+    router.include_router(make_router(context.reader, context.work, schemas, watch))
+    router.include_router(make_runs_router(context.reader, planner))
+    return router
 
 
 if __name__ == "__main__":

@@ -1,111 +1,99 @@
-"""The tables of ``console``: dead letters, and who did what to them."""
+"""Dead letters in the database: kept, found, changed, closed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    Text,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.console.checking import Schemas
+from services.console.identity import Identity, identify, new_key
+from services.console.tables import ACTIONS, EDITS, KEYS, LETTERS, METADATA, SCHEMA, STAFF
 from shared.accounting import LineFate
-from shared.db import tables
 from shared.db.ledger import FileKey
 from shared.messaging.message import Message
 
-SCHEMA: Final = "console"
-METADATA: Final = MetaData(schema=SCHEMA)
-
-OUTBOX: Final = tables.outbox(METADATA)
-LINE_FATES: Final = tables.line_fates(METADATA)
-
-LETTERS: Final = Table(
-    "dead_letters",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("id", Text, primary_key=True, comment="the message's id"),
-    Column("state", Text, nullable=False, comment="open, replayed, resolved or discarded"),
-    Column("queue", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("stream", Text, nullable=False),
-    Column("file", Text, nullable=False),
-    Column("file_no", BigInteger, nullable=False),
-    Column("line", Integer, nullable=False),
-    Column("replay", Integer, nullable=False, comment="replays it has been through"),
-    Column("failures", Integer, nullable=False, comment="times it was given up"),
-    Column("first_at", DateTime(timezone=True), nullable=False),
-    Column("last_at", DateTime(timezone=True), nullable=False),
-    Column("message", LargeBinary, nullable=False, comment="as first received; kept for ever"),
-    Column("edited", LargeBinary, comment="the body an operator put in its place"),
-    Index("dead_letters_by_state", "vpd", "state", "code"),
-    Index("dead_letters_by_line", "vpd", "file", "line"),
-)
-
-ACTIONS: Final = Table(
-    "actions",
-    METADATA,
-    Column("vpd", Text, primary_key=True),
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("letter", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("who", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("columns", JSONB, nullable=False, server_default="[]", comment="names of edited columns, never values"),
-)
+__all__ = ["ACTIONS", "LETTERS", "METADATA", "SCHEMA"]
 
 AnyRow = Row[*tuple[Any, ...]]
 
 _PACK: Final = msgspec.msgpack.Encoder()
 _UNPACK: Final = msgspec.msgpack.Decoder(Message)
+_UNCHECKED: Final = Schemas()
 
 
-async def keep(connection: AsyncConnection, letter: Message, moment: datetime) -> None:
-    """Store a dead letter; one that failed again after a replay opens again."""
+def cause_of(code: str, queue: str, type_: str) -> str:
+    """Return what letters are grouped by: why, where, and what."""
+    return f"{code}:{queue}:{type_}"
+
+
+async def keep(
+    connection: AsyncConnection, letter: Message, moment: datetime, schemas: Schemas = _UNCHECKED, key: bytes = b""
+) -> bool:
+    """Store a dead letter; one that failed again after a replay opens again. Return whether it did.
+
+    ``key`` is the trust's key of staff numbers, read when it is not given.
+    """
+    found = identify(key or await staff_key(connection, letter.vpd), letter, schemas.own_key(letter))
+    row = (
+        await connection.execute(
+            _KEEP,
+            {
+                "vpd": letter.vpd,
+                "id": letter.message_id,
+                "queue": letter.queue,
+                "type": letter.type,
+                "code": letter.code,
+                "reason": letter.reason,
+                "stream": letter.stream,
+                "file": letter.file,
+                "file_no": letter.file_no,
+                "line": letter.line,
+                "replay": letter.replay,
+                "at": moment,
+                "message": _PACK.encode(letter),
+                "cause": cause_of(letter.code, letter.queue, letter.type),
+                "staff": list(found.staff),
+                "subject": found.subject,
+            },
+        )
+    ).first()
+    await _find_by(connection, letter.vpd, letter.message_id, found.staff)
+    if row is None or not row.again:
+        return False
     await connection.execute(
-        _KEEP,
-        {
-            "vpd": letter.vpd,
-            "id": letter.message_id,
-            "queue": letter.queue,
-            "type": letter.type,
-            "code": letter.code,
-            "reason": letter.reason,
-            "stream": letter.stream,
-            "file": letter.file,
-            "file_no": letter.file_no,
-            "line": letter.line,
-            "replay": letter.replay,
-            "at": moment,
-            "message": _PACK.encode(letter),
-        },
+        _FAILED, {"vpd": letter.vpd, "letter": letter.message_id, "code": letter.code, "at": moment}
     )
+    return True
+
+
+async def staff_key(connection: AsyncConnection, vpd: str) -> bytes:
+    """Return a trust's key of staff numbers, made the first time it is asked for."""
+    found = await connection.scalar(select(KEYS.c.key).where(KEYS.c.vpd == vpd))
+    if found is None:
+        await connection.execute(upsert(KEYS).values(vpd=vpd, key=new_key()).on_conflict_do_nothing())
+        found = await connection.scalar(select(KEYS.c.key).where(KEYS.c.vpd == vpd))
+    return bytes(found or b"")
+
+
+async def known_staff_key(connection: AsyncConnection, vpd: str) -> bytes:
+    """Return a trust's key where it has one: for connections that only read. A trust without one has no letters."""
+    return bytes(await connection.scalar(select(KEYS.c.key).where(KEYS.c.vpd == vpd)) or b"\0")
 
 
 async def find(connection: AsyncConnection, vpd: str, letter: str, *, lock: bool = False) -> AnyRow | None:
     """Return one dead letter, locked for a change when asked."""
     query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id == letter)
     return (await connection.execute(query.with_for_update() if lock else query)).first()
+
+
+async def locked(connection: AsyncConnection, vpd: str, letters: Iterable[str]) -> dict[str, AnyRow]:
+    """Return letters by id, locked in the order of their ids, as everywhere."""
+    query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id.in_(sorted(letters)))
+    return {row.id: row for row in await connection.execute(query.order_by(LETTERS.c.id).with_for_update())}
 
 
 async def starting_with(connection: AsyncConnection, vpd: str, letter: str) -> Sequence[AnyRow]:
@@ -115,7 +103,7 @@ async def starting_with(connection: AsyncConnection, vpd: str, letter: str) -> S
 
 
 async def listing(connection: AsyncConnection, vpd: str, *, state: str = "open", code: str = "") -> Sequence[AnyRow]:
-    """Return a trust's dead letters in one state, oldest file and line first."""
+    """Return all of a trust's dead letters in one state, oldest file and line first; for pages see ``search``."""
     query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.state == state)
     if code:
         query = query.where(LETTERS.c.code == code)
@@ -129,81 +117,141 @@ async def count_by_code(connection: AsyncConnection, vpd: str) -> dict[str, int]
     return {row.code: row.number for row in await connection.execute(query.group_by(LETTERS.c.code))}
 
 
-async def set_state(connection: AsyncConnection, row: AnyRow, state: str, *, replay: int | None = None) -> None:
-    """Change a letter's state; the caller holds its lock."""
-    values: dict[str, Any] = {"state": state}
-    if replay is not None:
-        values["replay"] = replay
-    await connection.execute(update(LETTERS).where(LETTERS.c.vpd == row.vpd, LETTERS.c.id == row.id).values(values))
+async def change(connection: AsyncConnection, vpd: str, letters: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Change letters; the caller holds their locks."""
+    await connection.execute(update(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id.in_(letters)).values(values))
 
 
-async def set_edited(connection: AsyncConnection, row: AnyRow, body: bytes) -> None:
-    """Keep an operator's version of the body beside the original."""
-    await connection.execute(
-        update(LETTERS).where(LETTERS.c.vpd == row.vpd, LETTERS.c.id == row.id).values(edited=body)
-    )
-
-
-async def note(
+async def set_edited(
     connection: AsyncConnection,
     row: AnyRow,
-    moment: datetime,
-    who: str,
-    action: str,
-    why: str,
-    columns: Sequence[str] = (),
+    body: bytes,
+    found: Identity,
+    **edit: Any,  # noqa: ANN401 - columns of the edit
 ) -> None:
-    """Write down who did what and why."""
-    await connection.execute(
-        insert(ACTIONS).values(
-            vpd=row.vpd, letter=row.id, at=moment, who=who, action=action, why=why, columns=list(columns)
-        )
-    )
+    """Keep an operator's version of the body beside the original and all earlier versions.
+
+    The letter is found by what it says now and by what it said before.
+    """
+    await connection.execute(insert(EDITS).values(vpd=row.vpd, letter=row.id, number=row.edits + 1, body=body, **edit))
+    await _find_by(connection, row.vpd, row.id, found.staff)
+    staff = sorted({*row.staff, *found.staff})
+    values = {"edited": body, "edits": row.edits + 1, "staff": staff, "subject": found.subject}
+    await change(connection, row.vpd, [row.id], values)
 
 
-async def resolve(connection: AsyncConnection, settled: Sequence[tuple[FileKey, LineFate]]) -> None:
-    """Close the cases of lines that got a settled fate after all."""
-    await connection.execute(
-        _RESOLVE,
+async def edits(connection: AsyncConnection, vpd: str, letter: str) -> Sequence[AnyRow]:
+    """Return every edit of a letter, oldest first."""
+    query = select(EDITS).where(EDITS.c.vpd == vpd, EDITS.c.letter == letter).order_by(EDITS.c.number)
+    return (await connection.execute(query)).all()
+
+
+async def concerned(
+    connection: AsyncConnection, said: Sequence[tuple[FileKey, tuple[int, int, int, int]]]
+) -> Sequence[AnyRow]:
+    """Return, locked, the letters about whose lines ranges of fates speak: ``vpd, id, file, line, state, fate``.
+
+    Those that are closed for good are left out.
+    """
+    ranges = [one for _, one in said]
+    rows = await connection.execute(
+        _CONCERNED,
         {
-            "vpd": [file[0] for file, _ in settled],
-            "file": [file[1] for file, _ in settled],
-            "line": [fate.line for _, fate in settled],
+            "vpd": [file[0] for file, _ in said],
+            "file": [file[1] for file, _ in said],
+            "first": [one[0] for one in ranges],
+            "last": [one[1] for one in ranges],
+            "fate": [one[2] for one in ranges],
+            "revision": [one[3] for one in ranges],
         },
     )
+    return rows.all()
 
 
-async def files_with_cases(connection: AsyncConnection, files: Sequence[FileKey]) -> set[FileKey]:
-    """Return those files that have a dead letter which is not closed."""
-    rows = await connection.execute(
-        _FILES_WITH_CASES, {"vpd": [vpd for vpd, _ in files], "file": [file for _, file in files]}
-    )
-    return {(row.vpd, row.file) for row in rows}
+async def resolve(connection: AsyncConnection, settled: Sequence[tuple[str, str, LineFate]], moment: datetime) -> None:
+    """Close cases whose line got a fate: ``(trust, letter, fate)``, all locked by the caller."""
+    for statement in (_RESOLVE, _TOLD):
+        await connection.execute(
+            statement,
+            {
+                "vpd": [vpd for vpd, _, _ in settled],
+                "id": [letter for _, letter, _ in settled],
+                "outcome": [fate.fate.group for _, _, fate in settled],
+                "at": moment,
+            },
+        )
+
+
+async def describe_some(connection: AsyncConnection, schemas: Schemas, limit: int = 200) -> int:
+    """Describe letters that an earlier release stored without a cause; return how many."""
+    rows = (await connection.execute(_UNDESCRIBED, {"rows": limit})).all()
+    for row in rows:
+        message = message_of(row)
+        found = identify(await staff_key(connection, row.vpd), message, schemas.own_key(message))
+        cause = cause_of(row.code, row.queue, row.type)
+        values = {"cause": cause, "staff": list(found.staff), "subject": found.subject}
+        await change(connection, row.vpd, [row.id], values)
+        await _find_by(connection, row.vpd, row.id, found.staff)
+    return len(rows)
+
+
+async def _find_by(connection: AsyncConnection, vpd: str, letter: str, hashes: Sequence[str]) -> None:
+    rows = [{"vpd": vpd, "hash": one, "letter": letter} for one in hashes]
+    if rows:
+        await connection.execute(upsert(STAFF).values(rows).on_conflict_do_nothing())
+
+
+def original_of(row: AnyRow) -> Message:
+    """Return the message of a letter as it was first received."""
+    return _UNPACK.decode(row.message)
 
 
 def message_of(row: AnyRow) -> Message:
     """Return the message of a letter, with the operator's body where there is one."""
-    message = _UNPACK.decode(row.message)
+    message = original_of(row)
     return msgspec.structs.replace(message, body=row.edited) if row.edited is not None else message
 
 
 _KEEP: Final = text(
     "INSERT INTO console.dead_letters AS held (vpd, id, state, queue, type, code, reason, stream, file, file_no, line, "
-    "replay, failures, first_at, last_at, message) VALUES (:vpd, :id, 'open', :queue, :type, :code, :reason, :stream, "
-    ":file, :file_no, :line, :replay, 1, :at, :at, :message) "
+    "replay, failures, first_at, last_at, message, cause, staff, subject) VALUES (:vpd, :id, 'open', :queue, :type, "
+    ":code, :reason, :stream, :file, :file_no, :line, :replay, 1, :at, :at, :message, :cause, CAST(:staff AS text[]), "
+    ":subject) "
     "ON CONFLICT (vpd, id) DO UPDATE SET state = 'open', code = excluded.code, reason = excluded.reason, "
-    "last_at = excluded.last_at, failures = held.failures + 1 "
-    "WHERE held.state = 'replayed' AND held.replay <= excluded.replay"
+    "cause = excluded.code || ':' || held.queue || ':' || held.type, last_at = excluded.last_at, "
+    "failures = held.failures + 1, outcome = '', closed_at = NULL "
+    "WHERE (held.state = 'replayed' OR (held.state = 'resolved' AND held.outcome = 'parked')) "
+    "AND held.replay <= excluded.replay RETURNING (xmax <> 0) AS again"
 )
+"""What is parked is not settled: it may still fail when it is taken up."""
+
+_FAILED: Final = text(
+    "UPDATE console.operation_letters SET state = 'failed', code = :code, at = :at "
+    "WHERE vpd = :vpd AND letter = :letter AND state IN ('sent', 'quiet', 'parked') AND operation = ("
+    "SELECT max(operation) FROM console.operation_letters WHERE vpd = :vpd AND letter = :letter "
+    "AND state IN ('sent', 'quiet', 'parked'))"
+)
+
+_CONCERNED: Final = text(
+    "SELECT d.vpd, d.id, d.file, d.line, d.state, d.outcome, t.fate, t.revision "
+    "FROM unnest(CAST(:vpd AS text[]), CAST(:file AS text[]), CAST(:first AS int[]), CAST(:last AS int[]), "
+    "CAST(:fate AS int[]), CAST(:revision AS int[])) AS t(vpd, file, first, last, fate, revision) "
+    "JOIN console.dead_letters d ON d.vpd = t.vpd AND d.file = t.file AND d.line BETWEEN t.first AND t.last "
+    "WHERE d.state <> 'resolved' OR d.outcome = 'parked' ORDER BY d.vpd, d.id FOR UPDATE OF d"
+)
+
+_SETTLED: Final = "unnest(CAST(:vpd AS text[]), CAST(:id AS text[]), CAST(:outcome AS text[])) AS t(vpd, id, outcome)"
 
 _RESOLVE: Final = text(
-    "UPDATE console.dead_letters d SET state = 'resolved' FROM unnest(CAST(:vpd AS text[]), CAST(:file AS text[]), "
-    "CAST(:line AS int[])) AS t(vpd, file, line) "
-    "WHERE (d.vpd, d.file, d.line) = (t.vpd, t.file, t.line) AND d.state = 'replayed'"
+    "UPDATE console.dead_letters d SET state = 'resolved', outcome = t.outcome, closed_at = :at FROM "
+    f"{_SETTLED} WHERE (d.vpd, d.id) = (t.vpd, t.id)"
 )
 
-_FILES_WITH_CASES: Final = text(
-    "SELECT DISTINCT d.vpd, d.file FROM console.dead_letters d "
-    "JOIN unnest(CAST(:vpd AS text[]), CAST(:file AS text[])) AS t(vpd, file) USING (vpd, file) "
-    "WHERE d.state = 'replayed'"
+_TOLD: Final = text(
+    "UPDATE console.operation_letters i SET state = t.outcome, at = :at FROM "
+    f"{_SETTLED} WHERE (i.vpd, i.letter) = (t.vpd, t.id) AND i.state IN ('sent', 'parked')"
+)
+
+_UNDESCRIBED: Final = text(
+    "SELECT * FROM console.dead_letters WHERE cause = '' ORDER BY vpd, id LIMIT :rows FOR UPDATE SKIP LOCKED"
 )

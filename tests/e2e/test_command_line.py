@@ -580,7 +580,8 @@ def _settings(model: type[BaseModel], place: str = "") -> Iterator[str]:
         many = getattr(field.annotation, "__args__", ())
         inner = many[0] if many else field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _settings(inner, f"{place}{name}{'[]' if many else ''}.")
+            optional = type(None) in many
+            yield from _settings(inner, f"{place}{name}{'[]' if many and not optional else ''}.")
 
 
 def test_the_example_of_bridge_yaml_in_the_documentation_is_valid() -> None:

@@ -43,6 +43,8 @@ METADATA: Final[dict[str, MetaData]] = {
 TABLES: Final[list[tuple[str, Table]]] = [
     (service, table) for service in SERVICES for table in METADATA[service].sorted_tables
 ]
+ADDED_TO_ONLY: Final = {"console.deeds"}
+"""Tables whose rows the database keeps from being changed or deleted."""
 each_service = pytest.mark.parametrize("service", SERVICES)
 each_table = pytest.mark.parametrize(
     ("service", "table"), TABLES, ids=[f"{service}.{table.name}" for service, table in TABLES]
@@ -392,14 +394,15 @@ async def test_a_reader_for_whom_no_trust_is_set_sees_nothing(
 ) -> None:
     async with engine_of(as_role(module_database, service, passwords[service]), pool=1) as engine:
         async with engine.begin() as connection:
-            await connection.execute(delete_rows(table))
+            if table.fullname not in ADDED_TO_ONLY:
+                await connection.execute(delete_rows(table))
             await connection.execute(insert(table), [row(table, "991")])
         for _ in range(2):  # never set in this session, then left over from a transaction that has ended
             async with engine.begin() as connection:
                 await connection.execute(text(f"SET LOCAL ROLE esrbridge_{service}_reader"))
                 assert list(await connection.scalars(select(table.c.vpd))) == []
             async with Reader(engine, service).trust("991") as connection:
-                assert list(await connection.scalars(select(table.c.vpd))) == ["991"]
+                assert set(await connection.scalars(select(table.c.vpd))) == {"991"}
 
 
 @each_service

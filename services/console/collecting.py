@@ -1,0 +1,139 @@
+"""Which letters a plan is about, and what is to be expected of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.console import store
+from services.console.checking import Schemas
+from services.console.forecast import Forecast, Known, forecast, forecast_discard
+from services.console.search import Search, order, query
+from services.console.tables import ITEMS, LETTERS, LINE_FATES
+from shared.accounting import Block, Fate, block_of
+from shared.clock import Clock
+
+STRETCH: Final = 1_000
+"""Letters that are collected, discarded or opened again in one transaction."""
+
+NO_SEARCH: Final[dict[str, Any]] = {"none": True}
+"""What stands in the place of a search where letters were named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """How far collecting has come: letters so far, ids looked at, the letter collected last."""
+
+    total: int
+    seen: int
+    last: str
+    ended: bool
+
+
+class Collector:
+    """Adds letters to plans, stretch by stretch. The caller holds the operation's lock."""
+
+    def __init__(self, clock: Clock, schemas: Schemas) -> None:
+        self._clock = clock
+        self._schemas = schemas
+
+    async def add_some(self, connection: AsyncConnection, row: store.AnyRow) -> Stretch:
+        """Add the next letters to a plan, each with what is to be expected of it."""
+        search = None if row.selection == NO_SEARCH else msgspec.convert(row.selection, Search)
+        letters = await (self._named(connection, row) if search is None else self._found(connection, row, search))
+        if letters:
+            told = await self._forecasts(connection, row, letters)
+            found = [_item(row, place, one, told[one.id]) for place, one in enumerate(letters, row.total + 1)]
+            await connection.execute(insert(ITEMS), found)
+        seen = row.collected + STRETCH
+        ended = seen >= len(row.ids) if search is None else len(letters) < STRETCH
+        return Stretch(row.total + len(letters), seen, letters[-1].id if letters else row.after, ended)
+
+    async def _named(self, connection: AsyncConnection, row: store.AnyRow) -> Sequence[store.AnyRow]:
+        wanted = row.ids[row.collected : row.collected + STRETCH]
+        found = select(LETTERS).where(LETTERS.c.vpd == row.vpd, LETTERS.c.id.in_(wanted))
+        rows: Sequence[store.AnyRow] = (await connection.execute(found.order_by(*order(Search())))).all()
+        return rows
+
+    async def _found(self, connection: AsyncConnection, row: store.AnyRow, search: Search) -> Sequence[store.AnyRow]:
+        """Return the next letters that match; those that came after the plan was asked for are not in it."""
+        place = order(search)
+        matching = query(row.vpd, search, self._clock.now()).where(LETTERS.c.first_at <= row.created_at)
+        if row.ids:
+            matching = matching.where(LETTERS.c.id.in_(row.ids))
+        if row.after:
+            last = await store.find(connection, row.vpd, row.after)
+            matching = matching.where(tuple_(*place) > tuple_(*(getattr(last, column.name) for column in place)))
+        rows: Sequence[store.AnyRow] = (await connection.execute(matching.order_by(*place).limit(STRETCH))).all()
+        return rows
+
+    async def _forecasts(
+        self, connection: AsyncConnection, row: store.AnyRow, letters: Sequence[store.AnyRow]
+    ) -> dict[str, Forecast]:
+        fates = await _fates(connection, row.vpd, letters)
+        newest = await _newest_applied(connection, row.vpd, sorted({one.subject for one in letters if one.subject}))
+        judge = forecast if row.kind == "replay" else forecast_discard
+        return {
+            one.id: judge(
+                Known(
+                    state=one.state,
+                    code=one.code,
+                    queue=one.queue,
+                    edited_since=one.edits > one.sent_edits,
+                    hold_until=one.hold_until,
+                    fate=fates.get((one.file, one.line), Fate.PENDING),
+                    newer=newest.get(one.subject, (0, 0)) > (one.file_no, one.line),
+                    findings=self._schemas.check(store.message_of(one)),
+                ),
+                self._clock.now(),
+            )
+            for one in letters
+        }
+
+
+def _item(row: store.AnyRow, place: int, letter: store.AnyRow, told: Forecast) -> dict[str, Any]:
+    return {
+        "vpd": row.vpd,
+        "operation": row.id,
+        "place": place,
+        "letter": letter.id,
+        "replay": letter.replay,
+        "edits": letter.edits,
+        "line": letter.line,
+        "expected": told.expected,
+        "because": told.because,
+        "state": "waiting",
+    }
+
+
+async def _fates(connection: AsyncConnection, vpd: str, letters: Sequence[store.AnyRow]) -> dict[tuple[str, int], Fate]:
+    """Return what owners have announced of these letters' lines, as far as it was heard here."""
+    keys = sorted({(one.file, block_of(one.line)) for one in letters if one.line})
+    query_ = select(LINE_FATES).where(LINE_FATES.c.vpd == vpd, tuple_(LINE_FATES.c.file, LINE_FATES.c.block).in_(keys))
+    rows = (await connection.execute(query_)).all() if keys else []
+    blocks = {(row.file, row.block): Block(row.block, bytearray(row.cells)) for row in rows}
+    return {
+        (one.file, one.line): blocks[one.file, block_of(one.line)].get(one.line).fate
+        for one in letters
+        if one.line and (one.file, block_of(one.line)) in blocks
+    }
+
+
+async def _newest_applied(connection: AsyncConnection, vpd: str, subjects: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return, of records that failed and were applied after all, the newest version."""
+    if not subjects:
+        return {}
+    query_ = select(LETTERS.c.subject, LETTERS.c.file_no, LETTERS.c.line).where(
+        LETTERS.c.vpd == vpd,
+        LETTERS.c.subject != "",
+        LETTERS.c.subject.in_(subjects),
+        LETTERS.c.state == "resolved",
+        LETTERS.c.outcome.in_(("applied", "unchanged")),
+    )
+    newest: dict[str, tuple[int, int]] = {}
+    for row in await connection.execute(query_):
+        newest[row.subject] = max(newest.get(row.subject, (0, 0)), (row.file_no, row.line))
+    return newest
