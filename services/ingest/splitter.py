@@ -6,13 +6,13 @@ is only what was confirmed, so dying at any moment means that some records are s
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from services.ingest import reported, store, turns
 from services.ingest.accountant import account
+from services.ingest.pipeline import Pipeline
 from services.ingest.reported import Sifter
 from services.ingest.source import Report, ReportSource, Source
 from services.ingest.steps import StepReader, Stretch
@@ -26,11 +26,8 @@ from shared.messaging.topology import Topology
 STEP: Final = 1_000
 """Records read and published together."""
 
-AHEAD: Final = 2
-"""Steps that may be unconfirmed while the next one is read."""
-
 TURN: Final = 10_000
-"""Records of one file before the next file has its turn: between two notes in the database."""
+"""Records of one file before the next file that waits has its turn: between two notes in the database."""
 
 FAULTY: Final = 1_000
 """Faulty records after which a turn ends: they are written with the note, which must not grow without bounds."""
@@ -59,72 +56,88 @@ class Splitter:
         self._archived = archived
         self._claim_seconds = claim_seconds
         self._topology = Topology()
+        self._vpds = sorted({vpd for vpd, _ in sources})
 
     async def run(self) -> int:
-        """Give one file its turn; return how many records were sent."""
+        """Give one file its turn, and further ones while no other file waits; return how many records were sent."""
         async with self._work.engine.begin() as connection:
-            turn = await turns.claim(connection, sorted({vpd for vpd, _ in self._sources}), self._claim_seconds)
+            turn = await turns.claim(connection, self._vpds, self._claim_seconds)
         if turn is None:
             return 0
-        sent = Stretch(turn.place)
+        pipeline = Pipeline(self._broker, turn.place)
         try:
-            await self._send(turn, sent)
-        except Exception:  # whatever it was, what is confirmed need not be sent again
-            await self._note(turn, sent)
-            raise
-        return sent.records if await self._note(turn, sent) else 0
+            return await self._send(turn, pipeline)
+        finally:
+            await pipeline.abandon()
 
     async def start_over(self) -> None:
         """Send again the records of files that are not accounted for: the broker has forgotten what it held."""
         async with self._work.engine.begin() as connection:
             await turns.start_over(connection)
 
-    async def _send(self, turn: Turn, sent: Stretch) -> None:
-        """Publish this turn's records, adding to ``sent`` step by step what was confirmed."""
-        pipeline = _Pipeline(self._broker, sent)
-        try:
+    async def _send(self, turn: Turn, pipeline: Pipeline) -> int:
+        """Send turn after turn. Between two, what the broker has confirmed is noted while it takes the rest."""
+        feed = self._feed_of(turn)
+        sent, accounted = 0, turn.accounted
+        goes_on = True
+        while goes_on:
+            room = IN_FLIGHT - max(0, feed.position - accounted)
             try:
-                await self._feed(turn, pipeline)
-            except Exception:  # a file that cannot be read further is not sent again and again up to there
-                await pipeline.finish()
+                goes_on = await self._one_turn(turn, feed, pipeline, min(TURN, room))
+            except Exception:  # whatever it was, what is confirmed need not be sent again
+                await self._note(turn, pipeline.take())
                 raise
-            await pipeline.finish()
-        finally:
-            await pipeline.abandon()
+            part = pipeline.take()
+            noted = await self._note(turn, part, self._claim_seconds if goes_on else None)
+            if noted is None:
+                break
+            sent, accounted = sent + part.records, noted
+        return sent
 
-    async def _feed(self, turn: Turn, pipeline: "_Pipeline") -> None:
+    async def _one_turn(self, turn: Turn, feed: "_Feed", pipeline: Pipeline, records: int) -> bool:
+        """Publish so many records; True: the file may go on at once. Else all that was published is confirmed."""
+        try:
+            whole = await feed.give(pipeline, records)
+        except Exception:  # a file that cannot be read further is not sent again and again up to there
+            await pipeline.finish()
+            raise
+        if whole and await self._nobody_waits(turn):
+            return True
+        await pipeline.finish()
+        return False
+
+    def _feed_of(self, turn: Turn) -> "_Feed":
         source, path = self._sources[turn.vpd, turn.origin], self._archived(turn.vpd, turn.sha256)
         reader = StepReader(turn, source, path, int(self._work.clock.now().timestamp()))
         report = self._report_of(turn)
         sifter = Sifter(self._work.engine, turn, report) if report else None
-        until = time.monotonic() + self._claim_seconds * SHARE_OF_CLAIM
-        room, faulty = IN_FLIGHT - max(0, turn.place.position - turn.accounted), 0
-        left = min(TURN, room)
-        while left > 0 and faulty < FAULTY and time.monotonic() < until:
-            step = await asyncio.to_thread(reader.read, min(STEP, left))
-            if not step.records:
-                break
-            if sifter:
-                await sifter.sift(step)
-            left -= step.records
-            faulty += len(step.faulty)
-            await pipeline.add(step)
+        return _Feed(reader, sifter, turn.place.position, self._claim_seconds * SHARE_OF_CLAIM)
 
-    async def _note(self, turn: Turn, sent: Stretch) -> bool:
-        """Note what was confirmed, with the fates of the records that were not to be sent; False: we lost the claim."""
+    async def _nobody_waits(self, turn: Turn) -> bool:
+        async with self._work.engine.connect() as connection:
+            return not await turns.somebody_waits(connection, turn, self._vpds)
+
+    async def _note(self, turn: Turn, sent: Stretch, seconds: float | None = None) -> int | None:
+        """Note what was confirmed, with the fates of the records that were not to be sent.
+
+        The claim is kept for so many more seconds, or given up. Returns how many of the file's records have a fate;
+        None: we were too slow, and another replica goes on from where we began.
+        """
         done = sent.after.position >= turn.records
         async with self._work.unit() as unit:
             # The file's row is locked before its fates, as everywhere.
             held = await store.lock_accepted(unit.connection, [(turn.vpd, turn.name)])
-            if not await turns.keep_place(unit.connection, turn, sent.after, warned=sent.warned, done=done):
-                return False  # we were too slow, and another replica goes on from where we began
+            place = turns.Kept(sent.after, sent.warned, done=done, seconds=seconds)
+            accounted = await turns.keep_place(unit.connection, turn, place)
+            if accounted is None:
+                return None
             if report := self._report_of(turn):
                 await reported.note(unit, turn, report, sent, done=done)
             if done:
                 _announce_split(unit, turn)
             if held:
                 await account(unit, self._work, self._own_fates(unit, turn, sent), [(turn.vpd, turn.name)])
-        return True
+        return accounted
 
     def _report_of(self, turn: Turn) -> Report | None:
         source = self._sources[turn.vpd, turn.origin]
@@ -141,36 +154,31 @@ class Splitter:
             yield file, fate
 
 
-class _Pipeline:
-    """Publishes steps, the next before the last is confirmed, and adds them to ``sent`` in order as they are."""
+class _Feed:
+    """Gives a file's records to a pipeline, a turn at a time."""
 
-    def __init__(self, broker: Broker, sent: Stretch) -> None:
-        self._broker = broker
-        self._sent = sent
-        self._going: deque[tuple[Stretch, asyncio.Task[None]]] = deque()
+    def __init__(self, reader: StepReader, sifter: Sifter | None, position: int, seconds: float) -> None:
+        self._reader = reader
+        self._sifter = sifter
+        self._seconds = seconds
+        self.position = position
+        """Records of the file that were given so far."""
 
-    async def add(self, step: Stretch) -> None:
-        """Publish a step; wait while too many are unconfirmed. Raises what kept an earlier one from being published."""
-        self._going.append((step, asyncio.create_task(self._broker.publish(step.messages))))
-        if len(self._going) > AHEAD:
-            await self._oldest()
-
-    async def finish(self) -> None:
-        """Wait until every step is confirmed."""
-        while self._going:
-            await self._oldest()
-
-    async def abandon(self) -> None:
-        """Leave alone what is not confirmed, and nothing running."""
-        for _, task in self._going:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in self._going), return_exceptions=True)
-
-    async def _oldest(self) -> None:
-        step, task = self._going[0]
-        await task
-        self._going.popleft()
-        self._sent.add(step)
+    async def give(self, pipeline: Pipeline, records: int) -> bool:
+        """Give the next records; tell whether as many as said. Fewer at the file's end, or when faulty or too slow."""
+        until = time.monotonic() + self._seconds
+        left, faulty = records, 0
+        while left > 0 and faulty < FAULTY and time.monotonic() < until:
+            step = await asyncio.to_thread(self._reader.read, min(STEP, left))
+            if not step.records:
+                break
+            if self._sifter:
+                await self._sifter.sift(step)
+            left -= step.records
+            faulty += len(step.faulty)
+            self.position += step.records
+            await pipeline.add(step)
+        return 0 == left < records
 
 
 def _announce_split(unit: Unit, turn: Turn) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.schema import FILES
@@ -49,25 +49,47 @@ async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float
     )
 
 
-async def keep_place(connection: AsyncConnection, turn: Turn, place: Place, *, warned: int, done: bool) -> bool:
-    """Note that every record before ``place`` is confirmed on the broker, and give up the claim.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far a file was sent: every record before ``place`` is confirmed on the broker.
 
-    ``warned``: how many records were sent since the last place although something about them is odd. Returns False
-    when the claim had run out and another replica has taken the file; then nothing is noted.
+    ``warned``: how many records were sent since the last place although something about them is odd. ``seconds``: the
+    claim is kept for so long; None: it is given up.
     """
-    kept = await connection.execute(
+
+    place: Place
+    warned: int
+    done: bool
+    seconds: float | None = None
+
+
+async def keep_place(connection: AsyncConnection, turn: Turn, kept: Kept) -> int | None:
+    """Note how far a file was sent; return how many of its records have a fate.
+
+    None: the claim had run out and another replica has taken the file; then nothing is noted.
+    """
+    place = kept.place
+    row = await connection.execute(
         update(FILES)
         .where(is_arrival(turn.vpd, turn.name, turn.sha256), FILES.c.last_turn == turn.claimed)
         .values(
             offset=place.offset,
             line=place.line,
             position=place.position,
-            warnings=FILES.c.warnings + warned,
-            claimed_until=None,
-            status="split" if done else "splitting",
+            warnings=FILES.c.warnings + kept.warned,
+            claimed_until=func.now() + timedelta(seconds=kept.seconds) if kept.seconds else None,
+            status="split" if kept.done else "splitting",
         )
+        .returning(FILES.c.fates)
     )
-    return bool(kept.rowcount)
+    fates = row.scalar()
+    return None if fates is None else sum(fates.values())
+
+
+async def somebody_waits(connection: AsyncConnection, turn: Turn, vpds: Sequence[str]) -> bool:
+    """Tell whether a file other than this one could have its turn now."""
+    waits = await connection.scalar(_WAITS, {"vpd": list(vpds), "of": turn.vpd, "name": turn.name})
+    return bool(waits)
 
 
 async def start_over(connection: AsyncConnection) -> None:
@@ -86,4 +108,9 @@ _CLAIM: Final = text(
     "AND (claimed_until IS NULL OR claimed_until < now()) "
     "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
     "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
+)
+_WAITS: Final = text(
+    "SELECT EXISTS (SELECT FROM ingest.files WHERE status IN ('ready', 'splitting') "
+    "AND vpd = ANY(CAST(:vpd AS text[])) AND (claimed_until IS NULL OR claimed_until < now()) "
+    "AND (vpd, name) <> (:of, :name))"
 )

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from esrbridge.local import rabbitmq
-from services.ingest.splitter import TURN
+from services.ingest.pipeline import AHEAD
+from services.ingest.splitter import STEP, TURN
 from shared.accounting import Fate
 from shared.messaging.message import derived_id
 from shared.messaging.rabbitmq import RabbitBroker
@@ -74,7 +75,7 @@ async def test_a_split_that_is_killed_at_any_moment_loses_nothing_and_counts_not
     odd = {number + 1 for number in FAULTY | UNKNOWN}  # one line further down: the header comes first
     assert set(working.ids) == set(range(2, RECORDS + 2)) - odd
     assert {line: {derived_id(VPD, full_name(VPD), NUMBER, line)} for line in working.ids} == working.ids
-    assert working.taken - len(working.ids) <= KILLS * TURN, "a death costs the records of one turn at most"
+    assert working.taken - len(working.ids) <= KILLS * (TURN + (AHEAD + 1) * STEP), "a death costs one turn at most"
 
     fates = {Fate(int(fate)): number for fate, number in json.loads(str(row["fates"])).items()}
     assert fates == {

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import select, text
 
 from esrbridge.embedded import as_role
-from services.ingest import splitter
+from services.ingest import splitter, turns
+from services.ingest.pipeline import AHEAD
 from services.ingest.schema import FILES
 from services.ingest.source import Checked, Line, Place
-from services.ingest.splitter import AHEAD, FAULTY, IN_FLIGHT, STEP, TURN, Splitter
+from services.ingest.splitter import FAULTY, IN_FLIGHT, STEP, TURN, Splitter
 from services.ingest.steps import STEP_BYTES
 from services.ingest.store import AnyRow
 from shared.accounting import Fate
@@ -255,6 +256,65 @@ async def test_files_of_all_trusts_take_turns_so_that_a_long_one_holds_up_none(i
     assert (await ingest.file("SHORT")).status == "split"
 
 
+async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_meanwhile(ingest: Ingest) -> None:
+    await ingest.let_in("A", TURN + 2 * STEP)
+    publish, reached, held = ingest.broker.publish, asyncio.Event(), asyncio.Event()
+
+    async def hold_the_second_turn(messages: Sequence[Message]) -> None:
+        if messages[0].line > TURN:
+            reached.set()
+            await held.wait()
+        await publish(messages)
+
+    ingest.broker.publish = hold_the_second_turn  # type: ignore[method-assign]
+    going = asyncio.create_task(ingest.splitter().run())
+    await asyncio.wait_for(reached.wait(), SOON)
+    row = await ingest.file("A")
+    assert (row.status, row.position) == ("splitting", TURN - AHEAD * STEP)
+    assert row.claimed_until > datetime.now().astimezone()
+    assert await ingest.splitter().run() == 0, "a replica leaves the file to who is at it"
+    held.set()
+    assert await asyncio.wait_for(going, SOON) == TURN + 2 * STEP
+    assert sorted(ingest.sent()) == list(range(1, TURN + 2 * STEP + 1))
+
+
+async def test_a_file_that_goes_on_gives_way_at_the_end_of_the_turn_in_which_another_came(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
+    await ingest.let_in("LONG", 4 * TURN)
+    publish = ingest.broker.publish
+
+    async def let_another_in(messages: Sequence[Message]) -> None:
+        if messages[0].line == TURN + STEP + 1:
+            await ingest.let_in("SHORT", 5, vpd="992")
+        await publish(messages)
+
+    ingest.broker.publish = let_another_in  # type: ignore[method-assign]
+    split = ingest.splitter()
+    assert [await split.run(), await split.run()] == [2 * TURN, 5]
+
+
+async def test_a_note_that_fails_between_two_turns_loses_no_fate(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ingest.let_in("A", TURN + 5)
+    ingest.source.odd[3] = line(3, ignored=Fate.IGNORED_LIST_OF_VALUES)
+    keep_place = turns.keep_place
+
+    async def fail_once(*said: Any) -> int | None:
+        monkeypatch.setattr(turns, "keep_place", keep_place)
+        raise ConnectionError("gone")
+
+    monkeypatch.setattr(turns, "keep_place", fail_once)
+    with pytest.raises(ConnectionError):
+        await ingest.splitter().run()
+    assert (await ingest.file("A")).position == 0
+    await ingest.change("UPDATE ingest.files SET claimed_until = NULL")
+    assert await ingest.splitter().run() == TURN + 5
+    assert (await ingest.file("A")).fates == {str(int(Fate.IGNORED_LIST_OF_VALUES)): 1}
+
+
 async def test_a_file_rests_while_too_many_of_its_records_have_no_fate_yet(ingest: Ingest) -> None:
     await ingest.let_in("A", 3 * IN_FLIGHT)
     split = ingest.splitter()
@@ -265,7 +325,7 @@ async def test_a_file_rests_while_too_many_of_its_records_have_no_fate_yet(inges
     row = await ingest.file("A")
     assert (row.status, row.position, row.claimed_until) == ("splitting", IN_FLIGHT, None)
     await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {IN_FLIGHT - 100}}}'")
-    assert await split.run() == TURN
+    assert await split.run() == IN_FLIGHT - 100
 
 
 async def test_a_turn_ends_in_time_to_note_what_was_sent_though_the_broker_is_slow(
