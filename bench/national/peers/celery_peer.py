@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu import Queue
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
@@ -32,8 +33,7 @@ app.conf.update(
     broker_pool_limit=THREADS,
     task_acks_late=True,
     task_ignore_result=True,
-    task_create_missing_queues=True,
-    task_default_queue=RECORDS,
+    task_queues=[Queue(name, queue_arguments={"x-queue-type": "quorum"}) for name in (RECORDS, EVENTS)],
     task_routes={"peer.record": {"queue": RECORDS}, "peer.event": {"queue": EVENTS}},
     worker_prefetch_multiplier=50,
     task_serializer="json",

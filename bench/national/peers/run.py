@@ -51,10 +51,18 @@ def run(servers: Servers, peer: str, records: int) -> dict[str, Any]:
     names = (f"peer.{peer}.records", f"peer.{peer}.events")
     for name in names:
         queues.declare_plain(name)
-    workers = [_start(command, environment, folder / f"{number}.log") for number, command in enumerate(WORKERS[peer])]
+    logs = [folder / f"{number}.log" for number in range(len(WORKERS[peer]))]
+    workers = [_start(command, environment, log) for command, log in zip(WORKERS[peer], logs, strict=True)]
+
+    def at_work() -> bool:
+        for worker, log in zip(workers, logs, strict=True):
+            if worker.poll() is not None:
+                raise SystemExit(f"a worker of {peer} ended:\n{log.read_text()[-2000:]}")
+        return all(map(queues.consumers, names))
+
     wanted = one.people * 2 + one.certifications + one.evidence
     try:
-        until("both workers at work", START_SECONDS, lambda: all(map(queues.consumers, names)))
+        until("both workers at work", START_SECONDS, at_work)
         pids = {"people": workers[0].pid, "desire": workers[1].pid} | servers.pids()
         with watching(pids) as watch:
             start = time.perf_counter()
