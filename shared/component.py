@@ -42,6 +42,8 @@ class Job:
     run: Callable[[], Awaitable[int]]
     waiting: Callable[[], Mapping[str, str]] = dict
     """Which of many things the work is about wait, and the code why. The service is ready all the same."""
+    prompt: bool = False
+    """Whether it looks for work as soon as a consumer or another job of its service has done something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -13,6 +15,9 @@ from shared.errors import BridgeError
 from shared.messaging.consumer import Progress
 from shared.telemetry import JOB_FAILURES
 from shared.transient import is_transient
+
+IDLE_SHARE: Final = 10
+"""A prompt job that finds nothing to do is not looked at again before so many times the time it took."""
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +31,7 @@ class Loops:
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs = {job.name: Progress(job.name) for job in component.jobs}
         self._jobs["sweep"] = Progress("sweep")
+        self._wakes = {job.name: asyncio.Event() for job in component.jobs if job.prompt}
 
     @property
     def progress(self) -> Iterator[Progress]:
@@ -47,6 +53,7 @@ class Loops:
     async def running(self) -> AsyncIterator[None]:
         """Run every loop until left."""
         for consumer in self._component.consumers:
+            consumer.after = self._wake
             self._start(consumer.queue, consumer.run)
         for job in (*self._component.jobs, Job("sweep", self._component.work.outbox.sweep)):
             self._start(job.name, partial(self._repeat, job))
@@ -73,7 +80,7 @@ class Loops:
         progress = self._jobs[job.name]
         while True:
             progress.begin()
-            done = 0
+            done, since = 0, time.monotonic()
             try:
                 done = await job.run()
                 progress.end()
@@ -85,4 +92,25 @@ class Loops:
                     log.warning("job waits", job=job.name, code=code)
                 else:
                     log.exception("job failed", job=job.name, code=code)
-            await asyncio.sleep(0 if done else self._every)
+                await asyncio.sleep(self._every)
+            else:
+                await self._pause(job, done, time.monotonic() - since)
+
+    async def _pause(self, job: Job, done: int, took: float) -> None:
+        """Wait until looking for work again is worth it: not at all after work, else until something happens."""
+        if done:
+            self._wake()
+            await asyncio.sleep(0)
+        elif wake := self._wakes.get(job.name):
+            least = min(IDLE_SHARE * took, self._every)
+            await asyncio.sleep(least)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), self._every - least)
+            wake.clear()
+        else:
+            await asyncio.sleep(self._every)
+
+    def _wake(self) -> None:
+        """Tell prompt jobs that something was done, which may be work for them."""
+        for wake in self._wakes.values():
+            wake.set()

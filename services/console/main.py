@@ -33,7 +33,7 @@ def build(context: Context) -> Component:
         work=context.work,
         consumers=(*letters, closing),
         jobs=(
-            Job("replays", Runner(context.work, planner).run),
+            Job("replays", Runner(context.work, planner).run, prompt=True),
             Job("dead-letter-age", watch.run),
             Job("describe", console.describe),
         ),

@@ -69,7 +69,7 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
         work=context.work,
         consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
         jobs=(
-            Job(reconcile.JOB, reconciler.run, lambda: reconciler.waiting),
+            Job(reconcile.JOB, reconciler.run, lambda: reconciler.waiting, prompt=True),
             Job("completion-files", completions.deliver, lambda: completions.waiting),
             Job(JOB, deliverer.run, lambda: deliverer.waiting),
             Job(runner.JOB, nights.run, lambda: nights.waiting),

@@ -57,6 +57,10 @@ class Progress:
         return self.busy_since is not None and self.clock() - self.busy_since > STUCK_SECONDS
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Consumer:
     """Consumes one queue for ever.
 
@@ -68,6 +72,8 @@ class Consumer:
     def __init__(self, broker: Broker, queue: str, handle: Handle, give_up: GiveUp, *, batch: int = BATCH) -> None:
         self.queue = queue
         self.progress = Progress(queue)
+        self.after: Callable[[], None] = _nothing
+        """Called after each batch that was brought to its end."""
         self._broker = broker
         self._handle = handle
         self._give_up = give_up
@@ -95,6 +101,7 @@ class Consumer:
             await subscription.ack()
             delays.reset()
             self.progress.handled += len(batch)
+            self.after()
 
     async def settle(self, batch: Sequence[Message]) -> None:
         """Bring a batch to its end: handled, or its faulty members given up."""
