@@ -16,7 +16,7 @@ from shared.messaging.consumer import Progress
 from shared.telemetry import JOB_FAILURES
 from shared.transient import is_transient
 
-IDLE_SHARE: Final = 10
+IDLE_SHARE: Final = 3
 """A prompt job that finds nothing to do is not looked at again before so many times the time it took."""
 
 log = structlog.get_logger(__name__)
