@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 BLOCK: Final = 512
 """Lines in a block. Two bytes a line keep a block at 1 KiB: one small row, never moved out of line by PostgreSQL."""
 
@@ -77,8 +79,7 @@ REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LineFate:
+class LineFate(msgspec.Struct, frozen=True, gc=False):
     """The fate of one line, as one statement of its owner."""
 
     line: int
@@ -108,6 +109,10 @@ class Block:
 
         A settled fate never changes, so that a redelivered record cannot undo what a later one settled.
         """
+        cell = 2 * (line - 1 - self.index * BLOCK)
+        if not (self.cells[cell] or self.cells[cell + 1]):  # nearly always: nobody has spoken of it yet
+            self.cells[cell], self.cells[cell + 1] = fate, 1
+            return LineFate(line, fate, 1)
         held = self.get(line)
         if held.fate.settled or (held.fate is fate and held.revision):
             return held

@@ -19,7 +19,7 @@ NON_STAFF_PREFIX: Final = "N-"
 """How the person IDs of those begin whom a trust adds itself, so that they never meet one of ESR's."""
 
 
-class Cause(msgspec.Struct, frozen=True):
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """The newest file that the event rests on. Effects wait until that file is wholly accounted for."""
 
     stream: str
@@ -27,7 +27,7 @@ class Cause(msgspec.Struct, frozen=True):
     file_no: int
 
 
-class Job(msgspec.Struct, frozen=True, omit_defaults=True):
+class Job(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An assignment that is in force: what an LMS's job assignment needs of it. Days are ISO."""
 
     assignment_id: str
@@ -43,7 +43,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True):
     manager_assignment_id: str = ""
 
 
-class Person(msgspec.Struct, frozen=True, omit_defaults=True):
+class Person(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A person as derived for a business day: what accounts and completion records need of them."""
 
     person_id: str
@@ -86,7 +86,7 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     """Assignments in force, the one that stands for the person first. None of an applicant's."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every event says: whose trust, and caused by which file."""
 
     vpd: str

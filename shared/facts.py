@@ -5,13 +5,14 @@ and a deletion leaves a tombstone with its version, so the stored facts are the 
 deliveries. What follows from facts is derived elsewhere, after the facts are committed.
 """
 
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True, gc=False):
     """Which line of which file said it; compares as ESR's order of files."""
 
     file: str
@@ -24,8 +25,7 @@ class Version:
         return (self.file_no, self.line)
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """One record as it was said. ``slice`` is the effective start for date-sliced entities, else empty."""
 
     vpd: str
@@ -42,8 +42,7 @@ class Fact:
         return (self.vpd, self.entity, self.key, self.slice)
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(msgspec.Struct, frozen=True, gc=False):
     """All slices of a key are deleted as of this version."""
 
     vpd: str
@@ -54,4 +53,8 @@ class Deletion:
 
 def newest(facts: Sequence[Fact]) -> Version:
     """Return the newest version among facts; version zero when there are none."""
-    return max((fact.version for fact in facts), key=lambda version: version.order, default=Version("", 0, 0))
+    return max([fact.version for fact in facts], key=_ORDER, default=_NOTHING)
+
+
+_ORDER: Final = operator.attrgetter("file_no", "line")
+_NOTHING: Final = Version("", 0, 0)

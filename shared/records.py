@@ -20,8 +20,7 @@ WITHOUT_LINE: Final = frozenset({"certification.upsert"})
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record message, decoded."""
 
     message: Message
@@ -48,7 +47,7 @@ def decode(message: Message) -> Record:
         fields = _FIELDS.decode(message.body)
     except msgspec.DecodeError as error:
         raise RecordError(MessageCode.R901, "the message body is not a flat object of texts") from error
-    if any("\x00" in value for value in fields.values()):
+    if b"\\u0000" in message.body and any("\x00" in value for value in fields.values()):
         raise RecordError(RecordCode.R106, "a column holds a NUL character, which cannot be stored")
     entity, _, action = message.type.partition(".")
     return Record(message, entity, action, fields)

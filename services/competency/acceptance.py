@@ -5,14 +5,14 @@ elsewhere; when ESR wrote it (``last_update`` of the record) tells whether the t
 All of it rests on facts alone, so the passing of time takes nothing back.
 """
 
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from shared.mapping_settings import Acceptance, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Learning:
+class Learning(msgspec.Struct, frozen=True, gc=False):
     """Where an achievement comes from."""
 
     source: Source

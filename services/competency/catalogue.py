@@ -85,7 +85,7 @@ class Catalogue:
         """Return what is accepted: the mapping's own word, else the trust's first rule that fits."""
         if row.accept is not None:
             return row.accept
-        skill = definition.skill
+        skill = definition.skill if self.said.accept else None
         for rule in self.said.accept:
             if not rule.subject or (
                 skill is not None and rule.subject == skill.subject and rule.level in ("", skill.level)

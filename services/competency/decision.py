@@ -1,7 +1,6 @@
 """What was decided on one fact. No I/O here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -28,7 +27,7 @@ IGNORED: Final[dict[str, Fate]] = {
 }
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What one fact means, and the line that said it."""
 
     source: Literal["esr", "lms"]
@@ -72,8 +71,7 @@ Before = Mapping[tuple[str, str], Decision]
 """Earlier decisions of one person by identity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What ``people`` has told of a person; both are empty until it has."""
 
     state: str = ""

@@ -78,11 +78,13 @@ class Deriver:
         unmapped: dict[tuple[str, str], Cause] = {}
         holdings = {}
         for key, known in states.items():
-            held = before.get(key, {})
+            held, mine = before.get(key, {}), facts.get(key, ())
+            if not held and not mine:  # nobody has said anything of their learning, nor ever has: decisions stay
+                continue
             said = said_of(held)
-            decided = decide(known, facts.get(key, ()), catalogues[key[0]], said, day)
-            holdings[key] = held_by(facts.get(key, ()), catalogues[key[0]], decided)
-            cause = _newer(concerned[key], facts.get(key, ()))
+            decided = decide(known, mine, catalogues[key[0]], said, day)
+            holdings[key] = held_by(mine, catalogues[key[0]], decided)
+            cause = _newer(concerned[key], mine)
             for identity, decision in decided.items():
                 changed += _change(unit, key, decision, held.get(identity), cause, withdraws[key[0]])
                 if decision.why == "unmapped":

@@ -14,7 +14,7 @@ Standing = Literal["assigned", "certified", "window-open", "expired", "history",
 """Where somebody stands with a certification, as the LMS's report says; ``gone``: the report no longer has the row."""
 
 
-class Element(msgspec.Struct, frozen=True, kw_only=True):
+class Element(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A competency element (ESR ``CM`` record): an achievement of a person, or a requirement of a position."""
 
     competency_element_id: str
@@ -33,7 +33,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
         return self.competency_type == "PERSONAL" and self.competency_status in ("ACHIEVED", "")
 
 
-class Completion(msgspec.Struct, frozen=True, kw_only=True):
+class Completion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A completion in the LMS."""
 
     reference: str
@@ -71,7 +71,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.user_idnumber}|{self.certification_idnumber}|{self.completed_at.isoformat()}"
 
 
-class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
+class ReportRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of the LMS's report of certifications: where somebody stands, and the completion that stands for it."""
 
     user_idnumber: str

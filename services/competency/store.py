@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -18,9 +17,10 @@ __all__ = ["DECISIONS", "FACTS", "METADATA", "PEOPLE", "SCHEMA", "Held", "Person
 PersonKey = tuple[str, str]
 """(trust, person ID)."""
 
+_DECISION: Final = msgspec.json.Decoder(Decision)
 
-@dataclass(frozen=True, slots=True)
-class Held:
+
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A decision as stored, and how many times it was changed."""
 
     decision: Decision
@@ -33,7 +33,7 @@ async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[P
     columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
     await connection.execute(_CREATE, columns)
     rows = await connection.execute(_LOCK, columns)
-    return {(row.vpd, row.person_id): Known(row.state, row.hire_date) for row in rows}
+    return {(vpd, person_id): Known(state, hired) for vpd, person_id, state, hired in rows.all()}
 
 
 async def known(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Known]:
@@ -41,7 +41,7 @@ async def known(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[
     ordered = sorted(set(keys))
     columns = {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
     rows = await connection.execute(_KNOWN, columns)
-    return {(row.vpd, row.person_id): Known(row.state, row.hire_date) for row in rows}
+    return {(vpd, person_id): Known(state, hired) for vpd, person_id, state, hired in rows.all()}
 
 
 async def learn(connection: AsyncConnection, people: Mapping[PersonKey, Person]) -> None:
@@ -74,9 +74,9 @@ async def decisions(
         _DECISIONS, {"vpd": [vpd for vpd, _ in ordered], "person_id": [person_id for _, person_id in ordered]}
     )
     found: dict[PersonKey, dict[tuple[str, str], Held]] = defaultdict(dict)
-    for row in rows:
-        decision = msgspec.convert(row.decision, Decision)
-        found[row.vpd, row.person_id][decision.identity] = Held(decision, row.revision)
+    for vpd, person_id, revision, said in rows.all():
+        decision = _DECISION.decode(said)
+        found[vpd, person_id][decision.identity] = Held(decision, revision)
     return found
 
 
@@ -149,12 +149,14 @@ _CREATE: Final = text(
 )
 
 _PEOPLE: Final = (
-    f"SELECT p.vpd, p.person_id, p.state, p.hire_date FROM competency.people p JOIN {_KEYS} USING (vpd, person_id)"
+    "SELECT p.vpd, p.person_id, p.state, p.hire_date "
+    f"FROM (SELECT * FROM {_KEYS} ORDER BY 1, 2) t CROSS JOIN LATERAL ("
+    "SELECT * FROM competency.people p WHERE (p.vpd, p.person_id) = (t.vpd, t.person_id) {lock}) p"
 )
 
-_KNOWN: Final = text(_PEOPLE)
+_KNOWN: Final = text(_PEOPLE.replace("{lock}", "OFFSET 0"))
 
-_LOCK: Final = text(f"{_PEOPLE} ORDER BY p.vpd, p.person_id FOR UPDATE OF p")
+_LOCK: Final = text(_PEOPLE.replace("{lock}", "FOR UPDATE"))
 
 _LEARN: Final = text(
     "INSERT INTO competency.people AS held (vpd, person_id, state, revision, hire_date) SELECT * FROM unnest("
@@ -171,7 +173,9 @@ _DEFINITIONS: Final = text(
 )
 
 _DECISIONS: Final = text(
-    f"SELECT d.vpd, d.person_id, d.revision, d.decision FROM competency.decisions d JOIN {_KEYS} USING (vpd, person_id)"
+    "SELECT d.vpd, d.person_id, d.revision, CAST(d.decision AS text) "
+    f"FROM {_KEYS} CROSS JOIN LATERAL ("
+    "SELECT * FROM competency.decisions d WHERE (d.vpd, d.person_id) = (t.vpd, t.person_id) OFFSET 0) d"
 )
 
 _SAVE: Final = text(

@@ -5,9 +5,9 @@ What ESR told us is not told to ESR, nor what it holds by another way; and what 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from services.competency.catalogue import Catalogue, Definition
@@ -18,8 +18,7 @@ from shared.facts import Fact
 from shared.mapping_settings import Row
 
 
-@dataclass(frozen=True, slots=True)
-class InEsr:
+class InEsr(msgspec.Struct, frozen=True, gc=False):
     """An achievement of ESR: the day, and the last day it counts; None: for ever, or not known."""
 
     day: date

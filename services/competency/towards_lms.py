@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from services.competency.acceptance import learning_of
@@ -30,8 +31,7 @@ class Surroundings:
     day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Achievement:
+class Achievement(msgspec.Struct, frozen=True, gc=False):
     """An achievement of ESR with its definition, and the certifications it is accepted as."""
 
     fact: Fact

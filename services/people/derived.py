@@ -1,9 +1,12 @@
 """What a derivation is: its result, what it rests on, and what a trust decided that bears on it. No I/O here."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from services.people.hierarchy import Places
 from services.people.restriction import EVERYONE, Restriction
@@ -26,8 +29,7 @@ class Rules:
 ANYONE: Final = Rules()
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(msgspec.Struct, frozen=True, gc=False):
     """What a person is on a day: the person, the newest file it rests on, and when it may change by itself."""
 
     person: events.Person

@@ -5,7 +5,6 @@ later one sees all. Rows are locked in the same order everywhere: restrictions, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -82,7 +81,7 @@ class Deriver:
         _stand_in(derived, groups)
         identities = {key: identity_of(facts.get(key, ()), day) for key in held}
         rows = [_announce(unit, key, held[key].person, derived[key], identities[key]) for key in held]
-        await store.save(unit.connection, rows)
+        await store.save(unit.connection, [row for row in rows if row.said != held[row.key]])
         changed = {key: one for key, one in identities.items() if one.digest != held[key].identity}
         await suspect(unit, self._facts, changed, {key: one.cause for key, one in derived.items()}, day)
 
@@ -141,7 +140,8 @@ def _stand_in(derived: dict[PersonKey, Derived], groups: Mapping[PersonKey, tupl
         newest = max((one.cause for one in group), key=lambda cause: cause.file_no)
         mine = with_cause(derived[vpd, person_id], newest)
         same_as = "" if chosen == person_id else chosen
-        derived[vpd, person_id] = replace(mine, person=msgspec.structs.replace(mine.person, same_as=same_as))
+        person = msgspec.structs.replace(mine.person, same_as=same_as)
+        derived[vpd, person_id] = msgspec.structs.replace(mine, person=person)
 
 
 def _announce(unit: Unit, key: PersonKey, before: Person, derived: Derived, identity: Identity) -> Row:

@@ -6,9 +6,10 @@ suspicion and no more: twins share birth date and last name. Nothing is ever mer
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+import msgspec
 
 from services.people.slices import NonStaff, PersonSlice, of_kind
 from shared.events import Person
@@ -18,8 +19,7 @@ _RANKS: Final = {"employee": 0, "applicant": 1, "non_staff": 2, "leaver": 3}
 _NI_LENGTH: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """What tells a human apart. ``names``: last names that are or were theirs, in one spelling."""
 
     ni_number: str = ""
@@ -68,7 +68,8 @@ def agreement(one: Identity, other: Identity) -> tuple[str, ...]:
 
 def spelt(name: str) -> str:
     """Return a name without what people spell differently: case, spaces, hyphens and apostrophes."""
-    return "".join(sign for sign in name.casefold() if sign.isalnum())
+    plain = name.casefold()
+    return plain if plain.isalnum() else "".join(sign for sign in plain if sign.isalnum())
 
 
 def stands_for(group: Iterable[Person]) -> str:

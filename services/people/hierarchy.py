@@ -1,7 +1,6 @@
 """Organisations and positions as they are on a business day, derived from all that ESR has said. No I/O here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal
 
@@ -13,7 +12,7 @@ from shared.facts import Fact, Version, newest
 Kind = Literal["organisation", "position"]
 
 
-class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An organisation or a position. ``active`` is false before its first day, after its last, and once deleted."""
 
     name: str = ""
@@ -28,8 +27,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
         return (self.name, self.parent, self.active)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """An item as derived: the newest line it rests on, and the next day on which it may change by itself."""
 
     item: Item

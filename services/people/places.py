@@ -1,7 +1,6 @@
 """The SQL of positions and organisations, and of the people who stand in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -17,8 +16,7 @@ PlaceKey = tuple[str, str, str]
 """(trust, kind, key)."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldItem:
+class HeldItem(msgspec.Struct, frozen=True, gc=False):
     """An item as stored, and how often what is told of it has changed."""
 
     item: Item
@@ -31,10 +29,10 @@ async def derive_places(connection: AsyncConnection, keys: Iterable[PlaceKey], d
     if not ordered:
         return {}
     found: dict[PlaceKey, list[Fact]] = {}
-    for row in await connection.execute(_FACTS, _columns(ordered)):
-        version = Version(row.file, row.file_no, row.line)
-        fact = Fact(row.vpd, row.entity, row.key, row.slice, "", version, row.data)
-        found.setdefault((row.vpd, row.entity, row.key), []).append(fact)
+    rows = await connection.execute(_FACTS, _columns(ordered))
+    for vpd, entity, key, begin, file, file_no, line, data in rows.all():
+        fact = Fact(vpd, entity, key, begin, "", Version(file, file_no, line), data)
+        found.setdefault((vpd, entity, key), []).append(fact)
     return {key: derive_place(key[1], facts, day) for key, facts in found.items()}
 
 
@@ -76,9 +74,11 @@ def _columns(keys: Sequence[PlaceKey]) -> dict[str, list[Any]]:
 
 
 _FACTS: Final = text("""
-SELECT f.vpd, f.entity, f.key, f.slice, f.file, f.file_no, f.line, f.data FROM people.facts f
-JOIN unnest(CAST(:vpd AS text[]), CAST(:kind AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
-USING (vpd, entity, key) LEFT JOIN people.deletions d USING (vpd, entity, key)
+SELECT f.vpd, f.entity, f.key, f.slice, f.file, f.file_no, f.line, f.data
+FROM unnest(CAST(:vpd AS text[]), CAST(:kind AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
+CROSS JOIN LATERAL (
+    SELECT * FROM people.facts f WHERE (f.vpd, f.entity, f.key) = (t.vpd, t.entity, t.key) OFFSET 0
+) f LEFT JOIN people.deletions d ON (d.vpd, d.entity, d.key) = (f.vpd, f.entity, f.key)
 WHERE d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line)
 """)
 

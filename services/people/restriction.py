@@ -1,14 +1,14 @@
 """Which of ESR's people a trust wants: everyone, or those with a job of a certain kind. No I/O here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from shared.people_settings import PeopleSettings, Selection
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True, gc=False):
     """What a restriction looks at of one assignment."""
 
     payroll: str = ""
@@ -26,12 +26,15 @@ class Restriction:
     def __init__(self, settings: PeopleSettings) -> None:
         self._include = _Lists(settings.include)
         self._exclude = _Lists(settings.exclude)
+        self._everyone = self._include.empty and self._exclude.empty
 
     def admits(self, posts: Iterable[Post]) -> bool:
         """Whether someone with these assignments is wanted: one of them has to be chosen and not left out.
 
         Someone without any assignment is wanted unless the trust says whom it wants.
         """
+        if self._everyone:
+            return True
         posts = list(posts)
         if not posts:
             return self._include.empty

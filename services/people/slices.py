@@ -38,7 +38,7 @@ END_OF_TIME: Final = date(4712, 12, 31)
 """Oracle's end of time; a blank end date means the same."""
 
 
-class PersonSlice(msgspec.Struct, frozen=True, kw_only=True):
+class PersonSlice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a person record says, of the columns this service needs."""
 
     person_id: str
@@ -82,7 +82,7 @@ class PersonSlice(msgspec.Struct, frozen=True, kw_only=True):
         return self.hire_date is None or not last < self.hire_date <= day
 
 
-class AssignmentSlice(msgspec.Struct, frozen=True, kw_only=True):
+class AssignmentSlice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an assignment record says, of the columns this service needs."""
 
     person_id: str
@@ -142,7 +142,7 @@ class AssignmentSlice(msgspec.Struct, frozen=True, kw_only=True):
         return self.primary_assignment.upper() in ("Y", "YES")
 
 
-class PositionSlice(msgspec.Struct, frozen=True, kw_only=True):
+class PositionSlice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a position record says, of the columns this service needs."""
 
     position_id: str
@@ -154,7 +154,7 @@ class PositionSlice(msgspec.Struct, frozen=True, kw_only=True):
     organisation_id: str = ""
 
 
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+class Organisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an organisation record says, of the columns this service needs."""
 
     organisation_id: str
@@ -164,7 +164,7 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     parent_organisation_id: str = ""
 
 
-class NonStaff(msgspec.Struct, frozen=True, kw_only=True):
+class NonStaff(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Someone whom the trust adds itself: a row of its list, or of a request."""
 
     reference: str

@@ -1,7 +1,6 @@
 """The SQL of derived people, and of the queue of those to be derived again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -17,19 +16,21 @@ __all__ = ["METADATA", "PEOPLE", "SCHEMA"]
 PersonKey = tuple[str, str]
 """(trust, person ID)."""
 
+_PERSON: Final = msgspec.json.Decoder(Person)
+
 _NOBODY: Final = Cause("", "", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A person as last derived, and the digest of the identity that was compared with others."""
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A person as last derived and stored, and the digest of the identity that was compared with others."""
 
     person: Person
     identity: str
+    file_no: int
+    due: date | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A derived person as stored."""
 
     key: PersonKey
@@ -38,13 +39,21 @@ class Row:
     due: date | None
     identity: str
 
+    @property
+    def said(self) -> Held:
+        """What will be held of the person once this is stored."""
+        return Held(self.person, self.identity, self.file_no, self.due)
+
 
 async def lock(connection: AsyncConnection, keys: Iterable[PersonKey]) -> dict[PersonKey, Held]:
     """Lock people in key order, making rows for new ones, and return each as last derived."""
     columns = columns_of(keys)
     await connection.execute(_CREATE, columns)
     rows = await connection.execute(_LOCK, columns)
-    return {(row.vpd, row.person_id): Held(msgspec.convert(row.person, Person), row.identity) for row in rows}
+    return {
+        (vpd, person_id): Held(_PERSON.decode(said), identity, file_no, due)
+        for vpd, person_id, said, identity, file_no, due in rows.all()
+    }
 
 
 async def save(connection: AsyncConnection, rows: Sequence[Row]) -> None:
@@ -150,19 +159,23 @@ _CREATE: Final = text(
 )
 
 _LOCK: Final = text(
-    f"SELECT p.vpd, p.person_id, p.person, p.identity FROM people.people p JOIN {_KEYS} USING (vpd, person_id) "
-    "ORDER BY p.vpd, p.person_id FOR UPDATE OF p"
+    "SELECT p.vpd, p.person_id, CAST(p.person AS text), p.identity, p.file_no, p.due "
+    f"FROM (SELECT * FROM {_KEYS} ORDER BY 1, 2) t CROSS JOIN LATERAL ("
+    "SELECT * FROM people.people p WHERE (p.vpd, p.person_id) = (t.vpd, t.person_id) FOR UPDATE) p"
 )
 
 _SAVE: Final = text(
-    "UPDATE people.people p SET state = t.state, revision = t.revision, person = CAST(t.person AS jsonb), "
-    "file_no = t.file_no, due = t.due, employee_number = t.number, identity = t.identity "
+    "INSERT INTO people.people (vpd, person_id, state, revision, person, file_no, due, employee_number, identity) "
+    "SELECT vpd, person_id, state, revision, CAST(person AS jsonb), file_no, due, number, identity "
     "FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), "
     "CAST(:state AS text[]), CAST(:revision AS bigint[]), CAST(:person AS text[]), CAST(:file_no AS bigint[]), "
     "CAST(:due AS date[]), CAST(:number AS text[]), CAST(:identity AS text[])) "
     "AS t(vpd, person_id, state, revision, person, file_no, due, number, identity) "
-    "WHERE (p.vpd, p.person_id) = (t.vpd, t.person_id)"
+    "ON CONFLICT (vpd, person_id) DO UPDATE SET state = excluded.state, revision = excluded.revision, "
+    "person = excluded.person, file_no = excluded.file_no, due = excluded.due, "
+    "employee_number = excluded.employee_number, identity = excluded.identity"
 )
+"""The rows are there; ON CONFLICT finds each by the key, where UPDATE with a join may read the whole table."""
 
 _QUEUED: Final = text(
     "SELECT vpd, person_id FROM people.again WHERE CAST(:vpd AS text) IN ('', vpd) ORDER BY vpd, person_id LIMIT :limit"

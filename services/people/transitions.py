@@ -14,7 +14,7 @@ def difference(before: events.Person | None, after: events.Person) -> _Told:
     """Return the event that tells of a change, or None when nothing worth telling changed."""
     old = before.state if before else "unknown"
     if old == after.state:
-        same = before is None or revised(before, 0) == revised(after, 0)
+        same = before is None or before == revised(after, before.revision)
         told = None if same else CHANGED.get(after.state)
     else:
         told = TRANSITIONS[old, after.state]

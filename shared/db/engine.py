@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -24,6 +25,7 @@ def make_engine(
         pool_size=pool,
         max_overflow=pool,
         pool_timeout=STATEMENT_SECONDS,
+        json_deserializer=msgspec.json.decode,
         hide_parameters=True,  # an error's text must not hold the row it failed on
         connect_args={
             "timeout": 10,

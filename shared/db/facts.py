@@ -19,7 +19,6 @@ class FactStore:
     def __init__(self, schema: str) -> None:
         self._upsert = _sql(_UPSERT, schema)
         self._delete = _sql(_DELETE, schema)
-        self._deleted = _sql(_DELETED, schema)
         self._owners = _sql(_OWNERS, schema)
         self._live = _sql(_LIVE, schema)
 
@@ -37,16 +36,15 @@ class FactStore:
         fates = [Fate.SUPERSEDED] * len(facts)
         newest: dict[tuple[str, str, str, str], int] = {}
         for index, fact in enumerate(facts):
-            held = newest.get(fact.identity)
-            if held is None or facts[held].version.order <= fact.version.order:
+            held = newest.setdefault(fact.identity, index)
+            if held != index and facts[held].version.order <= fact.version.order:
                 newest[fact.identity] = index
-        chosen = sorted(newest.values(), key=lambda index: facts[index].identity)
+        chosen = [index for _, index in sorted(newest.items())]
         if not chosen:
             return fates
         rows = await connection.execute(self._upsert, _columns([facts[index] for index in chosen]))
-        for number, verdict in rows:
+        for number, verdict in rows.all():
             fates[chosen[number - 1]] = _VERDICTS[verdict]
-        await self._mark_deleted(connection, facts, fates)
         return fates
 
     async def delete(self, connection: AsyncConnection, deletions: Sequence[Deletion]) -> None:
@@ -62,7 +60,7 @@ class FactStore:
         if not deletions:
             return set()
         rows = await connection.execute(self._owners, _deletion_columns(deletions))
-        return {(row.vpd, row.owner) for row in rows}
+        return {(vpd, owner) for vpd, owner in rows.all()}
 
     async def live(
         self, connection: AsyncConnection, owners: Iterable[tuple[str, str]]
@@ -73,24 +71,13 @@ class FactStore:
         rows = await connection.execute(
             self._live, {"vpd": [vpd for vpd, _ in wanted], "owner": [owner for _, owner in wanted]}
         )
-        for row in rows:
-            version = Version(row.file, row.file_no, row.line)
-            found[row.vpd, row.owner].append(
-                Fact(row.vpd, row.entity, row.key, row.slice, row.owner, version, row.data)
-            )
+        for vpd, entity, key, begin, owner, file, file_no, line, data in rows.all():
+            found[vpd, owner].append(Fact(vpd, entity, key, begin, owner, Version(file, file_no, line), data))
         return found
 
-    async def _mark_deleted(self, connection: AsyncConnection, facts: Sequence[Fact], fates: list[Fate]) -> None:
-        """A fact older than the tombstone of its key is superseded although it was stored."""
-        keys = sorted({(fact.vpd, fact.entity, fact.key) for fact in facts})
-        rows = await connection.execute(
-            self._deleted, {"vpd": [k[0] for k in keys], "entity": [k[1] for k in keys], "key": [k[2] for k in keys]}
-        )
-        gone = {(row.vpd, row.entity, row.key): (row.file_no, row.line) for row in rows}
-        for index, fact in enumerate(facts):
-            if fact.version.order < gone.get((fact.vpd, fact.entity, fact.key), (0, 0)):
-                fates[index] = Fate.SUPERSEDED
 
+# Rows are looked up with LATERAL and LIMIT or OFFSET: one by one, by index. Of a plain join the planner may think that
+# reading a trust's whole part of the table is cheaper, and while a first full file comes in it knows no better.
 
 _VERDICTS: Final = {"new": Fate.APPLIED, "same": Fate.UNCHANGED, "old": Fate.SUPERSEDED}
 
@@ -109,11 +96,18 @@ WITH incoming AS (
     WHERE (held.file_no, held.line) < (excluded.file_no, excluded.line)
 )
 SELECT i.n, CASE
-    WHEN f.vpd IS NULL OR (f.file_no, f.line) = (i.file_no, i.line) THEN 'new'
+    WHEN (d.file_no, d.line) > (i.file_no, i.line) THEN 'old'
+    WHEN f.file_no IS NULL OR (f.file_no, f.line) = (i.file_no, i.line) THEN 'new'
     WHEN (f.file_no, f.line) > (i.file_no, i.line) THEN 'old'
     WHEN f.data = i.data AND f.owner = i.owner THEN 'same'
     ELSE 'new' END
-FROM incoming i LEFT JOIN {schema}.facts f USING (vpd, entity, key, slice)
+FROM incoming i LEFT JOIN LATERAL (
+    SELECT f.file_no, f.line, f.owner, f.data FROM {schema}.facts f
+    WHERE (f.vpd, f.entity, f.key, f.slice) = (i.vpd, i.entity, i.key, i.slice) LIMIT 1
+) f ON TRUE LEFT JOIN LATERAL (
+    SELECT d.file_no, d.line FROM {schema}.deletions d
+    WHERE (d.vpd, d.entity, d.key) = (i.vpd, i.entity, i.key) LIMIT 1
+) d ON TRUE
 """
 
 _DELETE: Final = """
@@ -124,23 +118,25 @@ ON CONFLICT (vpd, entity, key) DO UPDATE SET file_no = excluded.file_no, line = 
 WHERE (held.file_no, held.line) < (excluded.file_no, excluded.line)
 """
 
-_DELETED: Final = """
-SELECT d.vpd, d.entity, d.key, d.file_no, d.line FROM {schema}.deletions d
-JOIN unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
-USING (vpd, entity, key)
-"""
-
 _OWNERS: Final = """
-SELECT DISTINCT f.vpd, f.owner FROM {schema}.facts f
-JOIN unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
-USING (vpd, entity, key) WHERE f.owner <> ''
+SELECT DISTINCT f.vpd, f.owner
+FROM unnest(CAST(:vpd AS text[]), CAST(:entity AS text[]), CAST(:key AS text[])) AS t(vpd, entity, key)
+CROSS JOIN LATERAL (
+    SELECT f.vpd, f.owner FROM {schema}.facts f
+    WHERE (f.vpd, f.entity, f.key) = (t.vpd, t.entity, t.key) AND f.owner <> '' OFFSET 0
+) f
 """
 
 _LIVE: Final = """
-SELECT f.vpd, f.entity, f.key, f.slice, f.owner, f.file, f.file_no, f.line, f.data FROM {schema}.facts f
-JOIN unnest(CAST(:vpd AS text[]), CAST(:owner AS text[])) AS t(vpd, owner) USING (vpd, owner)
-LEFT JOIN {schema}.deletions d USING (vpd, entity, key)
-WHERE (d.vpd IS NULL OR (d.file_no, d.line) < (f.file_no, f.line)) AND (f.slice = '' OR f.key = f.owner OR f.owner = (
+SELECT f.vpd, f.entity, f.key, f.slice, f.owner, f.file, f.file_no, f.line, f.data
+FROM unnest(CAST(:vpd AS text[]), CAST(:owner AS text[])) AS t(vpd, owner)
+CROSS JOIN LATERAL (SELECT * FROM {schema}.facts f WHERE (f.vpd, f.owner) = (t.vpd, t.owner) OFFSET 0) f
+LEFT JOIN LATERAL (
+    SELECT d.file_no, d.line FROM {schema}.deletions d
+    WHERE (d.vpd, d.entity, d.key) = (f.vpd, f.entity, f.key) LIMIT 1
+) d ON TRUE
+WHERE (d.file_no IS NULL OR (d.file_no, d.line) < (f.file_no, f.line))
+AND (f.slice = '' OR f.key = f.owner OR f.owner = (
     SELECT n.owner FROM {schema}.facts n WHERE (n.vpd, n.entity, n.key) = (f.vpd, f.entity, f.key)
     ORDER BY n.file_no DESC, n.line DESC LIMIT 1))
 ORDER BY f.vpd, f.owner, f.entity, f.key, f.slice

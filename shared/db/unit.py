@@ -1,5 +1,6 @@
 """The unit of work: state, line fates, events and dead letters of one decision commit together or not at all."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -133,10 +134,10 @@ class Work:
             unit.dead_letter(message, queue, error)
 
     def _count(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            EMITTED.labels(self.service, message.type).inc()
-            if message.exchange == DEAD:
-                DEAD_LETTERS.labels(self.service, message.code).inc()
+        for kind, number in Counter(message.type for message in messages).items():
+            EMITTED.labels(self.service, kind).inc(number)
+        for code, number in Counter(message.code for message in messages if message.exchange == DEAD).items():
+            DEAD_LETTERS.labels(self.service, code).inc(number)
 
     async def _announce(self, unit: Unit) -> None:
         stands = await self.ledger.decide(

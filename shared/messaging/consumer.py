@@ -15,7 +15,7 @@ from shared.messaging.message import Message
 from shared.transient import is_transient
 
 BATCH: Final = 500
-BATCH_WAIT: Final = 0.03
+BATCH_WAIT: Final = 0.01
 """Seconds to wait for more once a first message is there."""
 
 FIRST_DELAY: Final = 0.1

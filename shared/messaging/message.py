@@ -1,12 +1,13 @@
 """One message on the broker, as every service sees it, whatever carries it."""
 
+import functools
 import hashlib
 from typing import Self
 
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A message: where it goes, what it says, and where it comes from.
 
     The trust (``vpd``) is on every message. ``file``, ``file_no`` and ``line`` name the line that caused it, directly
@@ -52,14 +53,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def derived_id(*cause: str | int) -> str:
     """Return an id that follows from its cause, so that saying a thing again is recognisably the same message."""
-    text = "\x1f".join(str(part) for part in cause)
+    text = "\x1f".join(map(str, cause))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def trace_of(vpd: str, file: str, line: int) -> str:
     """Return a W3C ``traceparent``: the file names the trace, the line the span."""
-    trace = hashlib.blake2b(f"{vpd}/{file}".encode(), digest_size=16).hexdigest()
-    return f"00-{trace}-{line + 1:016x}-01"
+    return f"00-{_trace_id(vpd, file)}-{line + 1:016x}-01"
+
+
+@functools.lru_cache(maxsize=256)  # a batch is about few files
+def _trace_id(vpd: str, file: str) -> str:
+    return hashlib.blake2b(f"{vpd}/{file}".encode(), digest_size=16).hexdigest()
 
 
 class Origin:

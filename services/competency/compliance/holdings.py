@@ -14,7 +14,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 import msgspec
@@ -24,8 +23,7 @@ from services.competency.domain import Completion, Decision, ReportRow
 from shared.facts import Fact
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, order=True, gc=False):
     """A competence held from a day on, to ``expires_on`` inclusive; None: for ever."""
 
     competence_id: str
@@ -76,7 +74,7 @@ def _completion(fact: Fact) -> Completion | None:
 
 
 def _of_same(said: Iterable[date | None]) -> date | None:
-    return max((one for one in said if one is not None), default=None)
+    return max([one for one in said if one is not None], default=None)
 
 
 def _without_useless(ordered: Iterable[Holding]) -> list[Holding]:

@@ -4,8 +4,9 @@ No I/O here. A person is described by *traits*, plain texts that requirements na
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from shared.events import Person
 
@@ -13,8 +14,7 @@ EVERYONE: Final = "everyone:"
 """The trait that every employee has, and nobody else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Staff:
+class Staff(msgspec.Struct, frozen=True, gc=False):
     """A person's record. Without traits nothing is required of them, and they are not counted."""
 
     person_id: str

@@ -34,6 +34,8 @@ async def learn(connection: AsyncConnection, people: Mapping[PersonKey, Person])
 
 async def keep(connection: AsyncConnection, holdings: Mapping[PersonKey, Sequence[Holding]]) -> None:
     """Store what people hold in place of what they held; the caller holds the locks on them."""
+    if not holdings:
+        return
     people = sorted(holdings)
     rows = [(key, one) for key in people for one in holdings[key]]
     said: dict[str, Any] = {
@@ -41,11 +43,11 @@ async def keep(connection: AsyncConnection, holdings: Mapping[PersonKey, Sequenc
         "person_id": [key[1] for key, _ in rows],
         "competence_id": [one.competence_id for _, one in rows],
         "achieved_on": [one.achieved_on for _, one in rows],
+        "expires_on": [one.expires_on for _, one in rows],
+        "whose_vpd": [key[0] for key in people],
+        "whose_id": [key[1] for key in people],
     }
-    whose = {"whose_vpd": [key[0] for key in people], "whose_id": [key[1] for key in people]}
-    await connection.execute(_FORGET, said | whose)
-    if rows:
-        await connection.execute(_KEEP, said | {"expires_on": [one.expires_on for _, one in rows]})
+    await connection.execute(_KEEP, said)
 
 
 async def required_by_esr(connection: AsyncConnection, vpd: str) -> Iterable[EsrRequirement]:
@@ -71,25 +73,26 @@ ON CONFLICT (vpd, person_id) DO UPDATE SET revision = excluded.revision, human =
 WHERE held.revision < excluded.revision
 """)
 
-_ROWS: Final = (
-    "unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:competence_id AS text[]), "
-    "CAST(:achieved_on AS date[]))"
+_KEEP: Final = text("""
+WITH said AS (
+    SELECT * FROM unnest(CAST(:vpd AS text[]), CAST(:person_id AS text[]), CAST(:competence_id AS text[]),
+        CAST(:achieved_on AS date[]), CAST(:expires_on AS date[]))
+        AS t(vpd, person_id, competence_id, achieved_on, expires_on)
+), forgotten AS (
+    DELETE FROM competency.holdings WHERE ctid = ANY(ARRAY(
+        SELECT h.ctid FROM unnest(CAST(:whose_vpd AS text[]), CAST(:whose_id AS text[])) AS w(vpd, person_id)
+        CROSS JOIN LATERAL (
+            SELECT h.ctid, h.* FROM competency.holdings h WHERE (h.vpd, h.person_id) = (w.vpd, w.person_id) OFFSET 0
+        ) h WHERE NOT EXISTS (SELECT 1 FROM said s
+            WHERE (s.vpd, s.person_id, s.competence_id, s.achieved_on)
+            = (h.vpd, h.person_id, h.competence_id, h.achieved_on))
+    ))
 )
-
-_FORGET: Final = text(f"""
-DELETE FROM competency.holdings h
-USING unnest(CAST(:whose_vpd AS text[]), CAST(:whose_id AS text[])) AS w(vpd, person_id)
-WHERE (h.vpd, h.person_id) = (w.vpd, w.person_id) AND NOT EXISTS (
-    SELECT 1 FROM {_ROWS} AS t(vpd, person_id, competence_id, achieved_on)
-    WHERE (t.vpd, t.person_id, t.competence_id, t.achieved_on) = (h.vpd, h.person_id, h.competence_id, h.achieved_on))
-""")
-
-_KEEP: Final = text(f"""
-INSERT INTO competency.holdings AS held (vpd, person_id, competence_id, achieved_on, expires_on)
-SELECT * FROM {_ROWS[:-1]}, CAST(:expires_on AS date[]))
+INSERT INTO competency.holdings AS held (vpd, person_id, competence_id, achieved_on, expires_on) SELECT * FROM said
 ON CONFLICT (vpd, person_id, competence_id, achieved_on) DO UPDATE SET expires_on = excluded.expires_on
 WHERE held.expires_on IS DISTINCT FROM excluded.expires_on
 """)
+"""A row stays where it is while its person is locked, so that ``ctid`` finds it; a join may read the whole table."""
 
 _REQUIRED: Final = text("""
 SELECT f.data FROM competency.facts f LEFT JOIN competency.deletions d USING (vpd, entity, key)

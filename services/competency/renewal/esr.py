@@ -6,9 +6,11 @@ the rule for days a month does not have is a switch (``MonthRule``), and so is w
 before it is the expiry (``DayRule``).
 """
 
-from dataclasses import dataclass
+import functools
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+
+import msgspec
 
 from services.competency.renewal.periods import MonthRule, Period, uk_day
 from shared.errors import ConfigurationError
@@ -21,16 +23,14 @@ class DayRule(StrEnum):
     DAY_BEFORE = "day-before"
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
+class Counting(msgspec.Struct, frozen=True, gc=False):
     """How a trust's ESR counts; the defaults are those of the built-in profile."""
 
     months: MonthRule = MonthRule.LAST_DAY_STAYS
     day: DayRule = DayRule.SAME_DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(msgspec.Struct, frozen=True, gc=False):
     """An expiry date and why it is that; ``day`` None: does not expire, or with ``known`` false, cannot be told."""
 
     day: date | None
@@ -38,6 +38,7 @@ class Expiry:
     known: bool = True
 
 
+@functools.lru_cache(maxsize=16_384)  # a day's batches are full of the same days, and nothing but values goes in
 def by_esr(
     achieved: date, frequency: int | None, units: str, competence_id: str, counting: Counting | None = None
 ) -> Expiry:

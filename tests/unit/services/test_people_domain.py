@@ -1,7 +1,6 @@
 """Who a person is on a day, from all that ESR has said, and what is told when that changes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from itertools import product
 from typing import get_args
@@ -9,6 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.people import transitions
 from services.people.derived import Derived, with_cause
