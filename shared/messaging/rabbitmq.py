@@ -83,7 +83,7 @@ class RabbitBroker:
             with talk("consuming"):
                 async with asyncio.timeout(rabbit_link.DEADLINE):
                     await channel.basic_qos(prefetch_count=prefetch)
-                    await channel.basic_consume(queue, subscription.on_message)
+                    await subscription.consume(queue)
             yield subscription
 
     async def depth(self, queue: str) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import BrokerRefusedError, UnroutableError
 from shared.messaging.broker import Broker, Subscription
+from shared.messaging.frames import LARGEST, OVERHEAD
 from shared.messaging.memory import MemoryBroker
 from shared.messaging.message import Message
 from shared.messaging.rabbitmq import RabbitBroker
@@ -397,6 +398,16 @@ async def test_two_thousand_messages_in_one_call_all_arrive(bench: Bench) -> Non
     await asyncio.wait_for(bench.broker.publish(bench.messages(2_000)), SOON)
     assert len(set(ids(await drain(bench.broker, bench.queue("people"), 2_000)))) == 2_000
     await depth_becomes(bench.broker, bench.queue("people"), 0)
+
+
+async def test_a_body_of_any_length_arrives_whole_also_where_it_takes_several_frames(bench: Bench) -> None:
+    most = LARGEST - OVERHEAD
+    sizes = (0, 1, most - 1, most, most + 1, 3 * most + 5)
+    bodies = [bytes(number % 251 for number in range(size)) for size in sizes]
+    sent = [msgspec.structs.replace(bench.message(number=number), body=body) for number, body in enumerate(bodies)]
+    await asyncio.wait_for(bench.broker.publish(sent), SOON)
+    came = await drain(bench.broker, bench.queue("people"), len(sent))
+    assert {one.message_id: one.body for one in came} == {one.message_id: one.body for one in sent}
 
 
 async def test_publishing_nothing_is_nothing(bench: Bench) -> None:
