@@ -22,17 +22,18 @@ demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in 
 demo-console: .venv/.ready ## serve the operators' pages of the demo on http://127.0.0.1:8106
 	@$(RUN)/python -m esrbridge.console demo
 
-test: .venv/.ready ## run every test, on real RabbitMQ and PostgreSQL; starts what is not there
+test: .venv/.ready ## run every test, on real RabbitMQ, PostgreSQL and Chromium; starts what is not there
 	@deploy/local/need-rabbitmq
 	@deploy/local/need-server sshd openssh-server "OpenSSH's server"
 	@deploy/local/need-server slapd slapd "OpenLDAP's server"
 	@$(RUN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@if deploy/local/need-browser; then $(MAKE) --no-print-directory browser; \
+		else echo "No browser to be had: tests/browser is left out."; fi
 
-browser: .venv/.ready ## use the operators' pages in a real Chromium, with axe and by keyboard (long)
+browser: .venv/.ready ## use the operators' pages in a real Chromium, with axe and by keyboard
+	@deploy/local/need-browser
 	@deploy/local/need-rabbitmq
-	@deploy/local/need-server chromium chromium "Chromium"
-	@deploy/local/need-server npm npm "npm"
-	@$(RUN)/python -m pytest tests/browser
+	@$(RUN)/python -m pytest -n auto --maxprocesses 2 --dist loadfile tests/browser
 
 test-fast: .venv/.ready ## run the unit tests only
 	@$(RUN)/python -m pytest tests/unit -q

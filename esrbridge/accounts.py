@@ -9,8 +9,9 @@ import typer
 from esrbridge.embedded import Bridge
 from esrbridge.options import Now, failing, out
 from esrbridge.targets import Target
-from services.outbound import desk
+from services.outbound import desk, guard
 from services.outbound.desk import AccountDesk, Verdict
+from shared.config import TrustConfig
 from shared.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Show accounts, decide whose account is whose, release suspensions.")
@@ -86,6 +87,49 @@ def guards(target: Where, trust: Trust = "") -> None:
     """List the days on which suspensions were held."""
     with failing():
         out(asyncio.run(Target("outbound", target, trust).get("/guards", desk.guards)))
+
+
+@app.command()
+def held(
+    target: Where,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="People named.")] = 20,
+    trust: Trust = "",
+    now: Now = None,
+) -> None:
+    """Show the suspensions that wait now: how many, of how many open accounts, and the first of them."""
+    where = Target("outbound", target, trust, now)
+
+    async def look(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        found = bridge.config.trust(vpd) or TrustConfig(vpd=vpd)
+        day = bridge.components["outbound"].work.clock.today()
+        async with bridge.readers["outbound"].trust(vpd) as connection:
+            return await guard.waiting(connection, vpd, day, found.accounts, limit)
+
+    async def ask() -> Any:  # noqa: ANN401 - JSON
+        if where.remote:
+            return await where.ask("GET", "/guards/suspensions", params={"limit": limit})
+        return await where.on_folder(look)
+
+    with failing():
+        out(asyncio.run(ask()))
+
+
+@app.command()
+def refuse(
+    target: Where,
+    why: Why,
+    expected: Annotated[int, typer.Option(min=1, help="How many suspensions you saw waiting.")],
+    trust: Trust = "",
+    now: Now = None,
+) -> None:
+    """Write down that held suspensions are not to go; they stay held until their cause is put right."""
+    where = Target("outbound", target, trust, now)
+
+    async def act(bridge: Bridge, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        return await AccountDesk(bridge.components["outbound"].work, where.who).refuse(vpd, expected, why)
+
+    with failing():
+        out(asyncio.run(where.act("/guards/suspensions/refuse", {"why": why, "expected": expected}, act)))
 
 
 @app.command()

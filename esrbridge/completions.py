@@ -49,6 +49,9 @@ def list_(
     key: Key = None,
     reference: Reference = None,
     file: File = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only what ESR should have answered and was not sent again since.")
+    ] = False,
     after: After = "",
     limit: Limit = 100,
     trust: Trust = "",
@@ -57,11 +60,12 @@ def list_(
     asked = _said(state=state, code=code, person_id=person, key=key, reference=reference, sent_file=file)
 
     async def read(connection: AsyncConnection, vpd: str) -> Any:  # noqa: ANN401 - JSON
-        return (await store.page(connection, vpd, asked, after, limit))[0]
+        return (await store.page(connection, vpd, asked, after, limit, overdue=overdue))[0]
 
     params = {("file" if name == "sent_file" else name): value for name, value in asked.items()}
+    paged: dict[str, Any] = {"after": after, "limit": limit, "overdue": overdue}
     with _asking():
-        out(asyncio.run(Target(SERVICE, target, trust).get("/completions", read, after=after, limit=limit, **params)))
+        out(asyncio.run(Target(SERVICE, target, trust).get("/completions", read, **paged, **params)))
 
 
 @app.command()
@@ -93,15 +97,16 @@ def show(
 
 
 @app.command()
-def files(target: Where, after: After = "", limit: Limit = 100, trust: Trust = "") -> None:
+def files(target: Where, file: File = None, after: After = "", limit: Limit = 100, trust: Trust = "") -> None:
     """Show each completion file, newest first: sent = confirmed + refused + open, and what is open by reference."""
 
     async def read(connection: AsyncConnection, vpd: str) -> Any:  # noqa: ANN401 - JSON
-        found, last = await figures.sent_files(connection, vpd, after, limit)
+        found, last = await figures.sent_files(connection, vpd, after, limit, only=file or "")
         return {"files": found, "next": last}
 
+    params = {"after": after, "limit": limit, **_said(file=file)}
     with _asking():
-        out(asyncio.run(Target(SERVICE, target, trust).get("/completions/files", read, after=after, limit=limit)))
+        out(asyncio.run(Target(SERVICE, target, trust).get("/completions/files", read, **params)))
 
 
 @app.command()

@@ -8,6 +8,7 @@ import typer
 
 from esrbridge.embedded import Bridge
 from esrbridge.options import Now, failing, out
+from esrbridge.person_file import file
 from esrbridge.targets import Target as Where
 from services.people import store, views
 from services.people.desk import Decision, Desk
@@ -19,6 +20,7 @@ from shared.errors import ConfigurationError
 app = typer.Typer(no_args_is_help=True, help="Who is what and why, who changes when, and which records are one human.")
 restriction = typer.Typer(no_args_is_help=True, help="Which of ESR's people a trust wants, and changes of that.")
 app.add_typer(restriction, name="restriction")
+app.command()(file)
 
 Target = Annotated[str, typer.Argument(help="Folder of a one-shot bridge, or the URL of a running people service.")]
 Trust = Annotated[str, typer.Option("--trust", help="VPD; needed where the bridge serves several trusts.")]

@@ -4,12 +4,14 @@ from services.competency import handlers
 from services.competency.api import make_router
 from services.competency.compliance.api import add_compliance_routes
 from services.competency.handlers import CompetencyHandlers
+from services.competency.person_file import HELD
 from services.competency.schema import METADATA
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
 from shared.nights import runner
 from shared.nights.duties import new_day
 from shared.nights.runner import Nights
+from shared.person_file import with_file
 from shared.runtime import serve
 
 NAME = "competency"
@@ -34,7 +36,7 @@ def build(context: Context) -> Component:
             Job(runner.JOB, nights.run, lambda: nights.waiting),
         ),
         nights=nights,
-        router=router,
+        router=with_file(router, NAME, context.reader, HELD),
     )
 
 

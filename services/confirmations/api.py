@@ -45,13 +45,17 @@ def _add_items(router: APIRouter, reader: Reader) -> None:
         person_id: Name = None,
         key: Name = None,
         code: Name = None,
+        overdue: bool = False,
         after: After = "",
         limit: Limit = store.MOST,
     ) -> list[dict[str, Any]]:
-        """Items sent to ESR and where they stand, in pages: the next one is after ``<file>~<position>`` of the last."""
+        """Items sent to ESR and where they stand, in pages: the next one is after ``<file>~<position>`` of the last.
+
+        ``overdue``: only those that ESR should have answered by now and that were not sent again since.
+        """
         asked = _asked(state=state, sent_file=file, reference=reference, person_id=person_id, key=key, code=code)
         async with _reading(reader, vpd) as connection:
-            return (await store.page(connection, vpd, asked, after, limit))[0]
+            return (await store.page(connection, vpd, asked, after, limit, overdue=overdue))[0]
 
 
 def _add_ledger(router: APIRouter, reader: Reader, config: BridgeConfig) -> None:
@@ -73,10 +77,10 @@ def _add_ledger(router: APIRouter, reader: Reader, config: BridgeConfig) -> None
 
 def _add_sums(router: APIRouter, reader: Reader) -> None:
     @router.get("/completions/files")
-    async def files(vpd: Vpd, after: After = "", limit: Limit = 100) -> dict[str, Any]:
+    async def files(vpd: Vpd, file: Name = None, after: After = "", limit: Limit = 100) -> dict[str, Any]:
         """Each completion file: sent = confirmed + refused + open, and what is open by reference; newest first."""
         async with _reading(reader, vpd) as connection:
-            found, last = await figures.sent_files(connection, vpd, after, limit)
+            found, last = await figures.sent_files(connection, vpd, after, limit, only=file or "")
         return {"files": found, "next": last}
 
     @router.get("/completions/nights")

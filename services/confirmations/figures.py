@@ -146,11 +146,20 @@ async def nights(
 
 
 async def sent_files(
-    connection: AsyncConnection, vpd: str, after: str = "", limit: int = MOST
+    connection: AsyncConnection, vpd: str, after: str = "", limit: int = MOST, *, only: str = ""
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return a page of completion files, newest day first, and where the next begins (empty: none)."""
+    """Return a page of completion files (or the one called ``only``), newest day first, and where the next begins.
+
+    That is empty after the last page.
+    """
     day, _, file = after.partition("~")
-    columns = {"vpd": vpd, "day": date.fromisoformat(day) if day else date.max, "file": file, "most": limit}
+    columns = {
+        "vpd": vpd,
+        "day": date.fromisoformat(day) if day else date.max,
+        "file": file,
+        "only": only,
+        "most": limit,
+    }
     rows = list(await connection.execute(_FILES, columns))
     found = [
         {
@@ -192,7 +201,7 @@ _FILES: Final = text(
     "(SELECT jsonb_agg(jsonb_build_object('file', h.file, 'line', h.line, 'status', h.status, 'code', h.code) "
     "ORDER BY h.file_no, h.line) FROM confirmations.file_answers h "
     "WHERE (h.vpd, h.sent_file) = (f.vpd, f.sent_file)) AS answers "
-    "FROM confirmations.sent_files f WHERE f.vpd = :vpd AND f.sent > 0 "
+    "FROM confirmations.sent_files f WHERE f.vpd = :vpd AND f.sent > 0 AND (:only = '' OR f.sent_file = :only) "
     "AND (f.sent_on < :day OR (f.sent_on = :day AND f.sent_file < :file)) "
     "ORDER BY f.sent_on DESC, f.sent_file DESC LIMIT :most"
 )

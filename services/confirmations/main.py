@@ -5,6 +5,7 @@ from services.confirmations.api import make_router
 from services.confirmations.domain import Detail
 from services.confirmations.handlers import ConfirmationHandlers
 from services.confirmations.nightly import answers_due
+from services.confirmations.person_file import HELD
 from services.confirmations.schema import METADATA
 from services.confirmations.watch import Watch
 from shared.component import Component, Context, Job
@@ -13,6 +14,7 @@ from shared.esr.profile import Profile
 from shared.messaging.consumer import Consumer
 from shared.nights import runner
 from shared.nights.runner import Nights
+from shared.person_file import with_file
 from shared.profiles import load_profiles
 from shared.runtime import serve
 
@@ -34,7 +36,7 @@ def build(context: Context) -> Component:
         ),
         jobs=(Job("watch", watch.run), Job(runner.JOB, nights.run, lambda: nights.waiting)),
         nights=nights,
-        router=make_router(context.reader, context.config),
+        router=with_file(make_router(context.reader, context.config), NAME, context.reader, HELD),
     )
 
 

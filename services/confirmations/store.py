@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Row, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.confirmations.figures import MOST, count_by_state, count_refused, count_unmatched, open_now
+from services.confirmations.figures import MOST, count_by_state, count_refused, count_unmatched, open_now, repeated
 from services.confirmations.schema import ITEMS, METADATA, SCHEMA
 
 __all__: Final = (
@@ -54,13 +54,22 @@ async def items(connection: AsyncConnection, vpd: str, state: str | None = None)
 
 
 async def page(
-    connection: AsyncConnection, vpd: str, asked: dict[str, str], after: str = "", limit: int = MOST
+    connection: AsyncConnection,
+    vpd: str,
+    asked: dict[str, str],
+    after: str = "",
+    limit: int = MOST,
+    *,
+    overdue: bool = False,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return a page of items by file and position, and where the next begins (empty: none).
 
     ``asked``: what they are to have in common, of state, sent_file, reference, person_id, key, code and change.
+    ``overdue``: only those that ESR should have answered and that were not sent again since.
     """
     query = select(ITEMS).where(ITEMS.c.vpd == vpd, *(ITEMS.c[name] == said for name, said in asked.items()))
+    if overdue:
+        query = query.where(ITEMS.c.state == "open", ITEMS.c.overdue_at.is_not(None), ~repeated())
     if after:
         file, _, position = after.rpartition("~")
         query = query.where(tuple_(ITEMS.c.sent_file, ITEMS.c.position) > tuple_(literal(file), literal(int(position))))

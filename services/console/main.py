@@ -8,9 +8,11 @@ from services.console.api import make_router
 from services.console.checking import Schemas
 from services.console.handlers import ConsoleHandlers
 from services.console.limits import Limits
+from services.console.person_api import make_person_router
 from services.console.planning import Planner
 from services.console.run import Runner
 from services.console.runs_api import make_runs_router
+from services.console.web.reads import over_http
 from services.console.web.wiring import guard_of, pages_of
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
@@ -47,6 +49,8 @@ def _routes(context: Context, schemas: Schemas, planner: Planner, watch: Watch) 
     router = APIRouter()
     router.include_router(make_router(context.reader, context.work, schemas, watch))
     router.include_router(make_runs_router(context.reader, planner))
+    reads = over_http(context.config.console.services, context.api_token)
+    router.include_router(make_person_router(context.reader, context.work, reads))
     return router
 
 

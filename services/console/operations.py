@@ -11,9 +11,11 @@ from services.console.tables import ITEMS, OPERATIONS
 from shared.db.unit import Unit
 
 
-async def listed(connection: AsyncConnection, vpd: str, *, limit: int = 50) -> list[dict[str, Any]]:
-    """Return a trust's plans and runs, the newest first."""
+async def listed(connection: AsyncConnection, vpd: str, *, before: int = 0, limit: int = 50) -> list[dict[str, Any]]:
+    """Return a trust's plans and runs, the newest first; with ``before`` those that were made before that one."""
     query_ = select(OPERATIONS).where(OPERATIONS.c.vpd == vpd).order_by(OPERATIONS.c.id.desc()).limit(limit)
+    if before:
+        query_ = query_.where(OPERATIONS.c.id < before)
     return [_told(row) for row in await connection.execute(query_)]
 
 

@@ -51,10 +51,19 @@ class Planner:
         self.limits = limits or Limits()
 
     async def plan(
-        self, vpd: str, kind: Kind, selection: Selection, who: str, why: str, pace: Pace | None = None
+        self,
+        vpd: str,
+        kind: Kind,
+        selection: Selection,
+        who: str,
+        why: str,
+        pace: Pace | None = None,
+        *,
+        at_once: bool = True,
     ) -> dict[str, Any]:
         """Fix which letters a replay or discard is about, and what each would do. Nothing is sent or closed yet.
 
+        Without ``at_once`` a large plan comes back while it is being collected; the runner does the rest.
         Raises DeadLetterError when no letter matches, or a reason is missing.
         """
         if not why.strip():
@@ -88,7 +97,7 @@ class Planner:
                 raise DeadLetterError(f"trust {vpd} has no dead letter that matches")
             deed = Deed(who, f"plan {kind}", why, number)
             await audit.write(unit.connection, vpd, self._work.clock.now(), [("", deed)])
-        while await self.collect(vpd, number):
+        while at_once and await self.collect(vpd, number):
             pass
         return await self.show(vpd, number)
 

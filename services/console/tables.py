@@ -118,6 +118,7 @@ ACTIONS: Final = Table(
     Column("before", JSONB, nullable=False, server_default="{}"),
     Column("after", JSONB, nullable=False, server_default="{}"),
     Index("actions_by_letter", "vpd", "letter", "id"),
+    Index("actions_by_time", "vpd", "at", "id"),
     Index("actions_by_operation", "vpd", "operation", "id", postgresql_where=text("operation <> 0")),
 )
 

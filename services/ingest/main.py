@@ -14,6 +14,7 @@ from services.ingest.lms_files import LmsFiles, completions_profile
 from services.ingest.moodle_completions import MoodleReader
 from services.ingest.non_staff_api import add_non_staff_route
 from services.ingest.non_staff_files import NonStaffFiles
+from services.ingest.person_file import HELD
 from services.ingest.requests import Requests
 from services.ingest.schema import METADATA
 from services.ingest.source import Source
@@ -22,6 +23,7 @@ from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
 from shared.nights import runner
 from shared.nights.runner import Nights
+from shared.person_file import with_file
 from shared.profiles import load_profiles
 from shared.runtime import serve
 
@@ -75,7 +77,7 @@ def build(context: Context) -> Component:
         ),
         nights=nights,
         on_demand=(Job("start-over", start_over),),
-        router=router,
+        router=with_file(router, NAME, context.reader, HELD),
     )
 
 

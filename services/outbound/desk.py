@@ -65,6 +65,13 @@ class AccountDesk:
             released = await guard.release(unit, vpd, day, expected=expected, who=self._who, why=why)
         return {"released": released}
 
+    async def refuse(self, vpd: str, expected: int, why: str) -> dict[str, Any]:
+        """Write down that the suspensions that wait now are not to go; they stay held. Raises DecisionError."""
+        async with self._work.unit() as unit:
+            day = self._work.clock.today()
+            await guard.refuse(unit, vpd, day, expected=expected, who=self._who, why=why)
+        return {"refused": expected}
+
 
 def _changed(row: Held, verdict: Verdict, lms_id: str) -> Held:
     if verdict == "undo":

@@ -6,7 +6,7 @@ these has happened to somebody. Everything else of the trust goes on meanwhile.
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,8 +32,12 @@ class Suspensions:
 
 def holds(count: Suspensions, policy: AccountPolicy) -> bool:
     """Whether these suspensions have to wait for an operator."""
-    allowed = max(policy.max_suspensions_always, int(count.open * policy.max_suspensions_percent / 100))
-    return count.waiting > 0 and count.waiting + count.today > allowed
+    return count.waiting > 0 and count.waiting + count.today > allowed(count, policy)
+
+
+def allowed(count: Suspensions, policy: AccountPolicy) -> int:
+    """Return how many suspensions in a day go by themselves."""
+    return max(policy.max_suspensions_always, int(count.open * policy.max_suspensions_percent / 100))
 
 
 async def count(connection: AsyncConnection, vpd: str, day: date) -> Suspensions:
@@ -43,6 +47,43 @@ async def count(connection: AsyncConnection, vpd: str, day: date) -> Suspensions
         return Suspensions(0, 0, 0)
     row = (await connection.execute(_ACCOUNTS, {"vpd": vpd, "day": day})).one()
     return Suspensions(waiting, row.today, row.open)
+
+
+async def waiting(
+    connection: AsyncConnection, vpd: str, day: date, policy: AccountPolicy, limit: int
+) -> dict[str, Any]:
+    """Return what waits now: how many, of how many open accounts, how many would go by themselves, and the first.
+
+    ``held``: whether an operator has to decide; where not, they go by themselves.
+    """
+    found = await count(connection, vpd, day)
+    rows = await connection.execute(_SAMPLE, {"vpd": vpd, "day": day, "limit": limit})
+    return {
+        "suspensions": found.waiting,
+        "closed_today": found.today,
+        "accounts": found.open,
+        "allowed": allowed(found, policy),
+        "held": holds(found, policy),
+        "people": [
+            {"person_id": row.person_id, "state": row.state, "closes_on": row.closes_on.isoformat()} for row in rows
+        ],
+    }
+
+
+async def refuse(unit: Unit, vpd: str, day: date, *, expected: int, who: str, why: str) -> None:
+    """Write down that what waits now is not to be closed. It stays held until its cause is put right, or a release.
+
+    Raises DecisionError when other than ``expected`` many wait.
+    """
+    found = await count(unit.connection, vpd, day)
+    _check(found.waiting, expected)
+    now = datetime.fromtimestamp(unit.timestamp).astimezone()
+    await decided(unit.connection, vpd, Decision(SUBJECT, "refuse", who, why, {"suspensions": expected}), now)
+
+
+def _check(number: int, expected: int) -> None:
+    if number != expected:
+        raise DecisionError(f"there are not {expected} suspensions waiting: look again and decide anew")
 
 
 async def hold(unit: Unit, vpd: str, day: date, found: Suspensions) -> None:
@@ -65,8 +106,7 @@ async def hold(unit: Unit, vpd: str, day: date, found: Suspensions) -> None:
 async def release(unit: Unit, vpd: str, day: date, *, expected: int, who: str, why: str) -> int:
     """Let what waits now be closed. Raises DecisionError, which undoes it, when that is not ``expected`` many."""
     released = (await unit.connection.execute(_RELEASE, {"vpd": vpd, "day": day})).rowcount
-    if released != expected:
-        raise DecisionError(f"there are not {expected} suspensions waiting: look again and decide anew")
+    _check(released, expected)
     now = datetime.fromtimestamp(unit.timestamp).astimezone()
     await unit.connection.execute(_RELEASED, {"vpd": vpd, "now": now})
     decision = Decision(SUBJECT, "release", who, why, {"suspensions": released})
@@ -77,6 +117,11 @@ async def release(unit: Unit, vpd: str, day: date, *, expected: int, who: str, w
 _CLOSING: Final = f"a.vpd = :vpd AND {CLOSING.format(row='a')} AND {ACCOUNT_GATE}"
 
 _WAITING: Final = text(f"SELECT count(*) FROM outbound.accounts a WHERE {_CLOSING} AND (a.dirty OR a.look_on <= :day)")
+
+_SAMPLE: Final = text(
+    "SELECT a.person_id, a.person->>'state' AS state, a.closes_on FROM outbound.accounts a "
+    f"WHERE {_CLOSING} AND (a.dirty OR a.look_on <= :day) ORDER BY a.person_id LIMIT :limit"
+)
 
 _ACCOUNTS: Final = text(
     "SELECT count(*) FILTER (WHERE a.closed_on = :day AND NOT a.released) AS today, "

@@ -13,6 +13,7 @@ from services.outbound.handlers import OutboundHandlers
 from services.outbound.lms.port import Account
 from services.outbound.nightly import completion_file
 from services.outbound.people_api import make_people_router
+from services.outbound.person_file import HELD
 from services.outbound.reconcile import Reconciler
 from services.outbound.site import MakeSite, make_site
 from services.outbound.tables import METADATA
@@ -21,6 +22,7 @@ from shared.config import TrustConfig
 from shared.messaging.consumer import Consumer
 from shared.nights import runner
 from shared.nights.runner import Nights
+from shared.person_file import with_file
 from shared.profiles import load_profiles
 from shared.runtime import serve
 from shared.secret_file import secret
@@ -48,7 +50,8 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
         async with context.work.engine.connect() as connection:
             return await due.last_seen(connection, vpd, key)
 
-    outbound = OutboundHandlers(context.work, {trust.vpd: trust.accounts for trust in trusts})
+    policies = {trust.vpd: trust.accounts for trust in trusts}
+    outbound = OutboundHandlers(context.work, policies)
     sites = {trust.vpd: site(trust, context.files, context.clock, held) for trust in trusts}
     reconciler = Reconciler(context.work, trusts, sites, make_directories(trusts))
     profiles = load_profiles(trusts)
@@ -58,7 +61,7 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
 
     router = APIRouter()
     router.include_router(make_router(context.reader, context.config, completions, context.work))
-    router.include_router(make_people_router(context.work, context.reader, reconciler))
+    router.include_router(make_people_router(context.work, context.reader, reconciler, policies))
 
     async def write_now() -> int:
         written = sum([await completions.write(trust.vpd) for trust in trusts])
@@ -76,7 +79,7 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
         ),
         nights=nights,
         on_demand=(Job("write-completion-files", write_now),),
-        router=router,
+        router=with_file(router, NAME, context.reader, HELD),
     )
 
 

@@ -1,13 +1,15 @@
 """API of ``outbound`` about people's accounts: what waits for an operator, and what an operator decides."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.outbound import desk
+from services.outbound import desk, guard
 from services.outbound.desk import AccountDesk
 from services.outbound.reconcile import Reconciler
+from shared.account_settings import AccountPolicy
 from shared.db.engine import Reader
 from shared.db.unit import Work
 from shared.errors import DecisionError
@@ -35,7 +37,9 @@ class Release(_Decision):
     expected: int = Field(ge=1)
 
 
-def make_people_router(work: Work, reader: Reader, reconciler: Reconciler) -> APIRouter:
+def make_people_router(
+    work: Work, reader: Reader, reconciler: Reconciler, policies: Mapping[str, AccountPolicy]
+) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/v1/trusts/{vpd}", tags=["accounts"])
     _add_reads(router, reader, reconciler)
@@ -57,6 +61,23 @@ def make_people_router(work: Work, reader: Reader, reconciler: Reconciler) -> AP
             return await AccountDesk(work, decision.who).release(vpd, decision.expected, decision.why)
         except DecisionError as error:
             raise HTTPException(409, error.sentence) from error
+
+    @router.post("/guards/suspensions/refuse")
+    async def refuse(vpd: Vpd, decision: Release) -> Json:
+        """Write down that held suspensions are not to go; they stay held. 409 when another number waits."""
+        try:
+            return await AccountDesk(work, decision.who).refuse(vpd, decision.expected, decision.why)
+        except DecisionError as error:
+            raise HTTPException(409, error.sentence) from error
+
+    @router.get("/guards/suspensions")
+    async def waiting(vpd: Vpd, limit: Annotated[int, Query(ge=0, le=1000)] = 20) -> Json:
+        """Suspensions that wait now: how many, their share of the open accounts, and the first of them."""
+        policy = policies.get(vpd)
+        if policy is None:
+            raise HTTPException(404, "this bridge does not serve that trust")
+        async with reader.trust(vpd) as connection:
+            return await guard.waiting(connection, vpd, work.clock.today(), policy, limit)
 
     return router
 

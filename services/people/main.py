@@ -3,12 +3,14 @@
 from services.people import handlers
 from services.people.api import make_router
 from services.people.handlers import PeopleHandlers
+from services.people.person_file import HELD
 from services.people.schema import METADATA
 from shared.component import Component, Context, Job
 from shared.messaging.consumer import Consumer
 from shared.nights import runner
 from shared.nights.duties import new_day
 from shared.nights.runner import Nights
+from shared.person_file import with_file
 from shared.runtime import serve
 
 NAME = "people"
@@ -24,7 +26,7 @@ def build(context: Context) -> Component:
         consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up),),
         jobs=(Job("tick", people.tick), Job(runner.JOB, nights.run, lambda: nights.waiting)),
         nights=nights,
-        router=make_router(context.reader, people.desk),
+        router=with_file(make_router(context.reader, people.desk), NAME, context.reader, HELD),
     )
 
 

@@ -92,6 +92,11 @@ def test_a_match_is_shown_hidden_and_open_decided_and_undone(folder: Path) -> No
 def test_held_suspensions_are_shown_and_released(folder: Path) -> None:
     (held,) = told("guards", folder)
     assert (held["day"], held["suspensions"], held["released_at"]) == ("2026-03-04", 7, None)
+    waiting = told("held", folder, "--limit", "2", *LATER)
+    assert (waiting["suspensions"], waiting["held"], len(waiting["people"])) == (7, True, 2)
+    assert "look again" in run("accounts", "refuse", folder, "--expected", "6", *WHY, *LATER, code=2)
+    assert told("refuse", folder, "--expected", "7", *WHY, *LATER) == {"refused": 7}
+    assert told("held", folder, *LATER)["suspensions"] == 7
     assert "look again" in run("accounts", "release", folder, "--expected", "6", *WHY, *LATER, code=2)
     assert told("release", folder, "--expected", "7", *WHY, *LATER) == {"released": 7}
     assert sum(account["suspended"] for account in lms(folder).accounts()) == 7
@@ -124,5 +129,10 @@ async def test_the_api_says_the_same_and_refuses_what_cannot_be_decided(
         assert (link.status_code, "nothing is to be decided" in link.json()["detail"]) == (409, True)
         release = await service.client.post(f"{path}/guards/suspensions/release", json={**said, "expected": 3})
         assert (release.status_code, "not 3 suspensions" in release.json()["detail"]) == (409, True)
+        refuse = await service.client.post(f"{path}/guards/suspensions/refuse", json={**said, "expected": 3})
+        assert (refuse.status_code, "not 3 suspensions" in refuse.json()["detail"]) == (409, True)
+        waiting = (await service.client.get(f"{path}/guards/suspensions")).json()
+        assert (waiting["suspensions"], waiting["held"], waiting["people"]) == (0, False, [])
+        assert (await service.client.get("/v1/trusts/998/guards/suspensions")).status_code == 404
         odd = await service.client.post(f"{path}/matches/1/decision", json={**said, "decision": "merge"})
         assert odd.status_code == 422

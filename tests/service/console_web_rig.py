@@ -6,14 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from sqlalchemy import delete, select
 
 from esrbridge.embedded import as_role
 from services.console import store
-from services.console.tables import ATTEMPTS, DEEDS, EDITS, LETTERS, SESSIONS, SIGN_INS
+from services.console.tables import ATTEMPTS, DEEDS, LETTERS, SESSIONS, SIGN_INS
 from services.console.web.app import make_pages
 from services.console.web.demo import DemoAccounts
 from services.console.web.headers import SecurityHeaders
@@ -30,6 +31,7 @@ from shared.db.engine import Reader, make_engine
 from shared.db.unit import Work
 from shared.messaging.memory import MemoryBroker
 from shared.messaging.message import Message
+from tests.service.dead_rig import forget
 
 ADDRESS = "https://console.example"
 NOON = datetime(2026, 3, 4, 12, tzinfo=LONDON)
@@ -46,7 +48,16 @@ FINE: dict[str, Any] = {
         }
     ],
     "ingest/alarms": [],
+    "confirmations/completions": [],
     "confirmations/completions/nights": [],
+    "confirmations/completions/unmatched": {"unmatched": [], "next": ""},
+    "confirmations/completions/files": {"files": [], "next": ""},
+    "confirmations/completions/ledger": {"completions": [], "next": ""},
+    "outbound/completion-cases": [],
+    "outbound/decisions": [],
+    "people/people": [],
+    "competency/compliance": {"day": "2026-03-04", "by": "subject", "rows": [], "total": {}},
+    "competency/compliance/people": {"day": "2026-03-04", "status": "due", "total": 0, "rows": []},
     "confirmations/completions/refused": [],
     "outbound/guards": [],
     "outbound/matches": [],
@@ -55,21 +66,32 @@ FINE: dict[str, Any] = {
 }  # fmt: skip
 """What every service says when all is well, by service and path."""
 
+Posted = list[tuple[str, dict[str, Any]]]
+"""What services were asked to do: service and path, and what was said."""
 
-def reads_of(said: Mapping[str, Any]) -> Reads:
-    """Services that say what the test lays out; of anything else that there is no such thing."""
+
+def reads_of(said: Mapping[str, Any], posted: Posted | None = None) -> Reads:
+    """Services that say what the test lays out; of anything else that there is no such thing.
+
+    A number is a status, a text a refusal with 409. ``service/path?name=value`` stands for questions that say so, and
+    ``POST service/path`` for what is to be done.
+    """
+    done: Posted = [] if posted is None else posted
 
     def service(name: str) -> FastAPI:
         app = FastAPI()
 
         @app.get("/v1/trusts/{vpd}/{path:path}")
-        def answer(vpd: str, path: str) -> Any:
-            told = said.get(f"{name}/{path}")
-            if told is None:
-                raise HTTPException(404)
-            if isinstance(told, int):
-                raise HTTPException(told)
-            return told
+        def answer(vpd: str, path: str, request: Request) -> Any:
+            asked = set(request.query_params.items())
+            begins = f"{name}/{path}?"
+            narrow = [key for key in said if key.startswith(begins) and set(parse_qsl(key[len(begins) :])) <= asked]
+            return _answer(said.get(narrow[0] if narrow else f"{name}/{path}"))
+
+        @app.post("/v1/trusts/{vpd}/{path:path}")
+        async def do(vpd: str, path: str, request: Request) -> Any:
+            done.append((f"{name}/{path}", await request.json()))
+            return _answer(said.get(f"POST {name}/{path}"))
 
         return app
 
@@ -80,6 +102,16 @@ def reads_of(said: Mapping[str, Any]) -> Reads:
             for name in names
         }
     )
+
+
+def _answer(told: Any) -> Any:
+    if told is None:
+        raise HTTPException(404)
+    if isinstance(told, int):
+        raise HTTPException(told)
+    if isinstance(told, str):
+        raise HTTPException(409, told)
+    return told
 
 
 @dataclass(slots=True)
@@ -104,6 +136,7 @@ class Web:
     browser: httpx.AsyncClient
     moments: Moments
     said: dict[str, Any]
+    posted: Posted = field(default_factory=list)
 
     async def sign_in(self, *roles: RoleName, vpd: str = "991", who: str = "person-1") -> None:
         caller = Caller(who, "A Person", {vpd: frozenset(roles)} if roles else {})
@@ -156,12 +189,13 @@ async def web(
     config = BridgeConfig(trusts=trusts, console=console or ConsoleSettings(address=ADDRESS))
     clock, moments = FixedClock(NOON), Moments()
     laid_out = dict(FINE if said is None else said)
+    posted: Posted = []
     site = Site(
         config,
         Work("console", engine, MemoryBroker(), clock),
         Reader(engine, "console"),
         clock,
-        reads_of(laid_out),
+        reads_of(laid_out, posted),
         Sessions(engine, config.console.session, moments),
         provider=provider,
         demo=DemoAccounts(config) if demo else None,
@@ -170,9 +204,10 @@ async def web(
     way = httpx.ASGITransport(pages, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=way, base_url=base) as browser:
-            yield Web(site, pages, browser, moments, laid_out)
+            yield Web(site, pages, browser, moments, laid_out, posted)
     finally:
         async with engine.begin() as connection:
-            for table in (SESSIONS, SIGN_INS, ATTEMPTS, EDITS, LETTERS):
+            for table in (SESSIONS, SIGN_INS, ATTEMPTS, LETTERS):
                 await connection.execute(delete(table))
         await engine.dispose()
+        await forget(database)

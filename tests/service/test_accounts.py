@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.outbound import guard
 from services.outbound.circuit import FIRST_WAIT
 from services.outbound.lms.port import Answer, Finding
 from services.outbound.site import Site
 from shared import events
+from shared.account_settings import AccountPolicy
 from shared.errors import DecisionError
 from shared.events import Job
 from tests.service.outbound_bench import FEED, VPD, OutboundBench, outbound_bench, somebody
@@ -210,6 +212,36 @@ async def test_somebody_who_comes_back_has_used_up_the_release_of_their_last_lea
         await outbound.night(somebody(revision=3))
         await outbound.night(somebody(state="leaver", revision=4, termination_date="2026-03-02"))
         assert not outbound.account()["suspended"]
+
+
+async def test_what_is_held_is_told_with_its_share_and_the_first_people_and_a_refusal_closes_nobody(
+    bench: Open,
+) -> None:
+    async with bench() as outbound:
+        await outbound.night(*many(400))
+        await outbound.night(*many(9, "leaver", 2, termination_date="2026-03-02"))
+
+        async def waiting(limit: int = 2) -> dict[str, Any]:
+            day, policy = outbound.work.clock.today(), AccountPolicy()
+            async with outbound.work.engine.connect() as connection:
+                return await guard.waiting(connection, VPD, day, policy, limit)
+
+        told = await waiting()
+        people = told.pop("people")
+        assert told == {"suspensions": 9, "closed_today": 0, "accounts": 400, "allowed": 8, "held": True}
+        assert [(one["person_id"], one["state"]) for one in people] == [("9000000", "leaver"), ("9000001", "leaver")]
+        with pytest.raises(DecisionError):
+            await outbound.desk.refuse(VPD, 8, "half a file")
+        assert await outbound.desk.refuse(VPD, 9, "half a file") == {"refused": 9}
+        await outbound.settle()
+        assert suspended(outbound) == 0
+        assert (await waiting())["held"]
+        async with outbound.work.engine.connect() as connection:
+            kept = (await connection.execute(text("SELECT subject, decision, who, why FROM outbound.decisions"))).all()
+        assert [tuple(row) for row in kept] == [("suspensions", "refuse", "a.nother", "half a file")]
+        await outbound.desk.release(VPD, 9, "agreed with workforce")
+        await outbound.settle()
+        assert (suspended(outbound), (await waiting())["suspensions"]) == (9, 0)
 
 
 async def test_what_was_released_by_whom_and_why_is_kept_for_ever(bench: Open) -> None:

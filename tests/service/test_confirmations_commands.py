@@ -53,7 +53,7 @@ def test_items_are_listed_and_chosen(folder: Path) -> None:
     assert run("list", folder, "--state", "rejected") == run("list", folder, "--code", "B202") == everything[1:]
     assert run("list", folder, "--person", "9000001") == run("list", folder, "--reference", LOADED) == everything[:1]
     assert run("list", folder, "--file", SENT_FILE, "--after", f"{SENT_FILE}~1", "--limit", "1") == everything[1:]
-    assert run("list", folder, "--file", "none.DAT") == []
+    assert run("list", folder, "--file", "none.DAT") == run("list", folder, "--overdue") == []
     assert "--after is not" in run("list", folder, "--after", "odd", code=2)
 
 
@@ -70,6 +70,8 @@ def test_the_ledger_shows_a_completion_from_the_lms_to_now(folder: Path) -> None
 def test_files_and_nights_add_up(folder: Path) -> None:
     (file,) = run("files", folder)["files"]
     assert (file["file"], file["sent"], file["confirmed"], file["refused"], file["open"]) == (SENT_FILE, 2, 1, 1, 0)
+    assert run("files", folder, "--file", SENT_FILE)["files"] == [file]
+    assert run("files", folder, "--file", "none.DAT")["files"] == []
     (night,) = run("night", folder, "--since", "2026-03-01")
     assert (night["files"], night["sent"], night["open"], night["named"]) == (1, 2, 0, [])
     assert run("night", folder, "--until", "2026-03-01") == []
@@ -96,6 +98,7 @@ async def test_the_same_is_answered_by_http_in_pages(
         await rig.look()
     async with serve("confirmations") as running:
         assert [one["file"] for one in (await get(running, "files"))["files"]] == [OTHER, SENT]
+        assert [one["file"] for one in (await get(running, f"files?file={SENT}"))["files"]] == [SENT]
         first = await get(running, "files?limit=1")
         assert [one["file"] for one in (await get(running, f"files?after={first['next']}"))["files"]] == [SENT]
         assert (await get(running, "nights"))[0]["sent"] == 3

@@ -173,6 +173,8 @@ async def test_files_and_nights_add_up_and_name_what_is_open(rig: Rig) -> None:
     first, more = await rig.read(lambda one: figures.sent_files(one, VPD, "", 1))
     rest, _ = await rig.read(lambda one: figures.sent_files(one, VPD, more, 1))
     assert [one["file"] for one in (*first, *rest)] == [OTHER, SENT]
+    alone, _ = await rig.read(lambda one: figures.sent_files(one, VPD, only=SENT))
+    assert [one["file"] for one in alone] == [SENT]
     nights = await rig.read(lambda one: figures.nights(one, VPD))
     assert [(one["day"], one["files"], one["sent"], one["open"], one["named"]) for one in nights] == [
         ("2026-03-04", 1, 1, 1, ["R4"]),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from services.confirmations import store
 from services.confirmations.watch import Watch
 from shared import events
 from shared.config import TrustConfig
@@ -145,3 +146,5 @@ async def test_gauges_show_what_is_overdue_how_old_and_how_much_is_odd(
         await rig.hear(sent("R1", file=OTHER, change="resend", sent_at=again), head(file=OTHER), answer())
         await at(rig, "2026-03-04T20:00")
         assert gauge("esrbridge_completions_overdue") == 1  # the resend is waited for, not the original
+        late, _ = await rig.read(lambda one: store.page(one, VPD, {}, overdue=True))
+        assert [one["sent"]["reference"] for one in late] == ["R2"]

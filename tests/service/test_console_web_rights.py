@@ -77,7 +77,17 @@ async def test_a_route_that_stands_in_no_table_is_closed_even_to_the_bridges_tok
 
 
 def filled(path: str, vpd: str = "991") -> str:
-    values = {"{vpd}": vpd, "{letter}": "letter-1", "{name}": "a-file", "{path:path}": "console.css", "{number}": "1"}
+    values = {
+        "{vpd}": vpd,
+        "{letter}": "letter-1",
+        "{name}": "a-file",
+        "{path:path}": "console.css",
+        "{number}": "1",
+        "{reference}": "L991-0000000001",
+        "{person}": "0" * 32,
+        "{line}": "new",
+        "{version}": "1",
+    }
     for name, value in values.items():
         path = path.replace(name, value)
     return path

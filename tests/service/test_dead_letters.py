@@ -272,12 +272,16 @@ async def test_all_that_match_are_assigned_linked_and_noted_and_each_has_it_in_i
         await operator.assign(VPD, Selection(search=Search(code="R999")), "bob", "none")
 
 
-async def test_what_was_written_down_cannot_be_changed(rig: Rig) -> None:
+async def test_what_was_written_down_can_be_neither_changed_nor_deleted(rig: Rig) -> None:
     [letter] = await rig.letters("A!")
     await rig.one.operator().edit(VPD, letter, {"last_name": "B"}, "typing error")
     for table in ("actions", "edits"):
         with pytest.raises(DBAPIError, match="what was written down is not changed"):
             await _execute(rig, f"UPDATE console.{table} SET who = 'nobody'")
+        with pytest.raises(DBAPIError, match="what was written down is not changed"):
+            await _execute(rig, f"DELETE FROM console.{table}")
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await _execute(rig, f"TRUNCATE console.{table}")
 
 
 async def _execute(rig: Rig, statement: str) -> None:

@@ -24,10 +24,10 @@ LIST = (
 )
 
 
-def run(*arguments: str | Path, code: int = 0) -> Any:
+def run(*arguments: str | Path, code: int | None = 0) -> Any:
     done = CliRunner().invoke(app, ["people", *map(str, arguments)])
-    assert done.exit_code == code, done.output
-    return json.loads(done.stdout) if not code else done.stderr
+    assert done.exit_code == (code or 0), done.output
+    return json.loads(done.stdout) if code == 0 else done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +129,18 @@ async def test_people_by_http_are_taken_once_and_the_receipt_tells_their_fate(se
         refused = await post("/v1/trusts/991/non-staff", json={"people": [someone | {"kind": "ghost"}]})
         assert (refused.status_code, refused.json()["faults"][0]["field"]) == (422, "kind")
         assert (await post("/v1/trusts/909/non-staff", json={"people": [someone]})).status_code == 404
+
+
+def test_everything_held_of_one_person_is_handed_out_with_a_reason(folder: Path, tmp_path: Path) -> None:
+    said = run("file", folder, "N-V1", "--why", "request 12")
+    assert said["person_id"] == "N-V1"
+    parts = {one["service"]: {part["name"] for part in one["sections"]} for one in said["services"]}
+    assert {"facts", "people", "duplicates"} <= parts["people"]
+    assert "Mockford" in json.dumps(said)
+    assert "N-V2" not in json.dumps([part for part in said["services"][0]["sections"] if part["name"] == "people"])
+    run("file", folder, "N-V1", "--why", "request 12", "--format", "csv", "--output", tmp_path / "file.csv", code=None)
+    assert "people,facts,1,data.last_name,Mockford" in (tmp_path / "file.csv").read_text(encoding="utf-8")
+    assert "nothing is held" in run("file", folder, "N-V9", "--why", "request 12", code=2)
+    assert "--why" in run("file", folder, "N-V1", "--why", " ", code=2)
+    done = CliRunner().invoke(app, ["status", str(folder), "--now", "2026-03-03T06:00", "--json"])
+    assert done.exit_code == 0

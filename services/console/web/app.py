@@ -15,7 +15,21 @@ from starlette.staticfiles import StaticFiles
 
 from services.console.web.headers import SecurityHeaders
 from services.console.web.oidc import Provider
-from services.console.web.pages import files, letters, settings, sign_in, tonight
+from services.console.web.pages import (
+    audit,
+    completions,
+    compliance,
+    files,
+    guards,
+    letters,
+    mappings,
+    matches,
+    person,
+    runs,
+    settings,
+    sign_in,
+    tonight,
+)
 from services.console.web.site import HERE, Page, Site, Visit, endpoint, error_page
 from shared.config import BridgeConfig
 from shared.errors import ConfigurationError, TransientError
@@ -30,6 +44,7 @@ async def accessibility(visit: Visit) -> Response:
 
 
 _TRUST: Final = "/trusts/{vpd}"
+_RUN: Final = f"{_TRUST}/dead-letter-runs/{{number}}"
 _LETTER: Final = f"{_TRUST}/dead-letters/{{letter}}"
 _PAGES: Final[dict[tuple[str, str], Page]] = {
     ("GET", "/sign-in"): sign_in.sign_in,
@@ -53,7 +68,31 @@ _PAGES: Final[dict[tuple[str, str], Page]] = {
     ("POST", f"{_LETTER}/discard"): letters.discard,
     ("POST", f"{_LETTER}/undo"): letters.undo,
     ("POST", f"{_LETTER}/look-after"): letters.look_after,
+    ("GET", f"{_TRUST}/dead-letter-runs"): runs.listing,
+    ("POST", f"{_TRUST}/dead-letter-runs"): runs.make,
+    ("POST", f"{_TRUST}/dead-letter-runs/new"): runs.prepare,
+    ("GET", _RUN): runs.show,
+    ("POST", f"{_RUN}/approve"): runs.approve,
+    ("POST", f"{_RUN}/start"): runs.start,
+    ("POST", f"{_RUN}/pause"): runs.pause,
+    ("POST", f"{_RUN}/resume"): runs.resume,
+    ("POST", f"{_RUN}/stop"): runs.stop,
+    ("POST", f"{_RUN}/undo"): runs.undo,
+    ("GET", f"{_TRUST}/audit"): audit.listing,
+    ("POST", f"{_TRUST}/audit"): audit.find_person,
+    ("GET", f"{_TRUST}/audit/download"): audit.download,
+    ("GET", f"{_TRUST}/compliance"): compliance.show,
+    ("GET", f"{_TRUST}/compliance/download"): compliance.download,
+    ("GET", f"{_TRUST}/compliance/people"): compliance.people,
+    ("POST", f"{_TRUST}/compliance/people"): compliance.names,
+    ("GET", f"{_TRUST}/person"): person.ask,
+    ("POST", f"{_TRUST}/person"): person.find,
+    ("POST", f"{_TRUST}/person/file"): person.reveal,
     ("GET", f"{_TRUST}/settings"): settings.show,
+    **completions.PAGES,
+    **matches.PAGES,
+    **guards.PAGES,
+    **mappings.PAGES,
 }
 
 

@@ -157,7 +157,7 @@ def sent(nights: Sequence[Json], refused: Sequence[Json]) -> Part:
     standing = [one for one in refused if one.get("standing", one["number"])]
     overdue = sum(one["overdue"] for one in nights)
     if not nights:
-        return Part("sent", title, "good", "Nothing was sent in the last seven days.")
+        return Part("sent", title, "good", "Nothing was sent in the last seven days.", page="completions")
     newest = nights[0]
     facts: list[tuple[str, int | str]] = [
         ("Sent", newest["sent"]),
@@ -170,10 +170,12 @@ def sent(nights: Sequence[Json], refused: Sequence[Json]) -> Part:
     last = date.fromisoformat(newest["day"])
     told = f"The last file left on {last.day} {last:%B %Y}."
     if overdue or standing:
-        return Part("sent", title, "act", f"ESR refused items, or owes answers. {told}", facts, notes=notes)
+        return Part(
+            "sent", title, "act", f"ESR refused items, or owes answers. {told}", facts, "completions", notes=notes
+        )
     if newest["open"]:
-        return Part("sent", title, "wait", f"ESR has not answered everything yet. {told}", facts)
-    return Part("sent", title, "good", f"ESR confirmed everything. {told}", facts)
+        return Part("sent", title, "wait", f"ESR has not answered everything yet. {told}", facts, "completions")
+    return Part("sent", title, "good", f"ESR confirmed everything. {told}", facts, "completions")
 
 
 def steps(late: Mapping[str, list[Json] | None]) -> Part:
@@ -211,7 +213,8 @@ def accounts(said: Said, today: date) -> Part:
     findings = [one["sentence"] for one in site.get("findings", [])]
     facts = [("People to match", len(said.matches)), ("Suspensions held", held)]
     if held or said.matches or findings:
-        return Part("accounts", title, "act", "Somebody has to decide about accounts.", facts, notes=findings)
+        page = "guards" if held else "matches" if said.matches else ""
+        return Part("accounts", title, "act", "Somebody has to decide about accounts.", facts, page, notes=findings)
     if site.get("waits"):
         note = f"The LMS is left alone for now ({site['code']}); it is tried again by itself."
         return Part("accounts", title, "wait", "The LMS is away.", facts, notes=[note])

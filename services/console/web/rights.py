@@ -22,10 +22,22 @@ class Right(Enum):
     """See how a trust is configured. Secrets are never shown."""
     REVEAL = auto()
     """See a personal value, one at a time, with a reason that is written down."""
+    PERSON = auto()
+    """See and hand out all that is held of one person, with a reason that is written down."""
+    NAMES = auto()
+    """See by name who lacks what, with a reason that is written down."""
     MEND = auto()
-    """Edit, replay, assign, hold, annotate."""
+    """Edit, replay, assign, hold, annotate; send completions again, withdraw them, give them up."""
     DISCARD = auto()
     """Close a case without a replay, and take that back."""
+    MATCH = auto()
+    """Decide whose account in the LMS is whose, and take that back."""
+    RELEASE = auto()
+    """Let a run go that a guard holds, or refuse it."""
+    DRAFT = auto()
+    """Edit, check, preview and discard a draft of the mappings."""
+    APPLY = auto()
+    """Put drafted mappings into force, and go back to those before."""
     APPROVE = auto()
     """Agree to what another has proposed."""
     AUDIT = auto()
@@ -44,9 +56,14 @@ class Open(Enum):
 ROLES: Final[Mapping[RoleName, frozenset[Right]]] = MappingProxyType(
     {
         "viewer": frozenset({Right.SEE}),
-        "learning manager": frozenset({Right.SEE, Right.SETTINGS, Right.REVEAL}),
-        "operator": frozenset({Right.SEE, Right.SETTINGS, Right.REVEAL, Right.MEND, Right.DISCARD}),
-        "approver": frozenset({Right.SEE, Right.SETTINGS, Right.APPROVE}),
+        "learning manager": frozenset(
+            {Right.SEE, Right.SETTINGS, Right.REVEAL, Right.PERSON, Right.NAMES, Right.MATCH, Right.DRAFT}
+        ),
+        "operator": frozenset(
+            {Right.SEE, Right.SETTINGS, Right.REVEAL, Right.PERSON, Right.MEND, Right.DISCARD, Right.MATCH}
+            | {Right.RELEASE}
+        ),
+        "approver": frozenset({Right.SEE, Right.SETTINGS, Right.APPROVE, Right.APPLY}),
         "auditor": frozenset({Right.SEE, Right.SETTINGS, Right.AUDIT}),
     }
 )
@@ -78,6 +95,7 @@ API: Final[Mapping[tuple[str, str], Right]] = MappingProxyType(
         ("POST", f"{_LETTER}/edit-and-replay"): Right.MEND,
         ("POST", f"{_LETTER}/discard"): Right.DISCARD,
         ("POST", f"{_LETTER}/undo"): Right.DISCARD,
+        ("POST", "/v1/trusts/{vpd}/people/file"): Right.PERSON,
         ("GET", _RUNS): Right.SEE,
         ("POST", _RUNS): Right.MEND,
         ("GET", _RUN): Right.SEE,
@@ -116,7 +134,62 @@ PAGES: Final[Mapping[tuple[str, str], Right | Open]] = MappingProxyType(
         ("POST", "/trusts/{vpd}/dead-letters/{letter}/discard"): Right.DISCARD,
         ("POST", "/trusts/{vpd}/dead-letters/{letter}/undo"): Right.DISCARD,
         ("POST", "/trusts/{vpd}/dead-letters/{letter}/look-after"): Right.MEND,
+        ("GET", "/trusts/{vpd}/dead-letter-runs"): Right.SEE,
+        ("POST", "/trusts/{vpd}/dead-letter-runs"): Right.MEND,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/new"): Right.MEND,
+        ("GET", "/trusts/{vpd}/dead-letter-runs/{number}"): Right.SEE,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/approve"): Right.APPROVE,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/start"): Right.MEND,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/pause"): Right.MEND,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/resume"): Right.MEND,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/stop"): Right.MEND,
+        ("POST", "/trusts/{vpd}/dead-letter-runs/{number}/undo"): Right.DISCARD,
+        ("GET", "/trusts/{vpd}/audit"): Right.AUDIT,
+        ("POST", "/trusts/{vpd}/audit"): Right.AUDIT,
+        ("GET", "/trusts/{vpd}/audit/download"): Right.AUDIT,
+        ("GET", "/trusts/{vpd}/compliance"): Right.SEE,
+        ("GET", "/trusts/{vpd}/compliance/download"): Right.SEE,
+        ("GET", "/trusts/{vpd}/compliance/people"): Right.SEE,
+        ("POST", "/trusts/{vpd}/compliance/people"): Right.NAMES,
+        ("GET", "/trusts/{vpd}/person"): Right.PERSON,
+        ("POST", "/trusts/{vpd}/person"): Right.PERSON,
+        ("POST", "/trusts/{vpd}/person/file"): Right.PERSON,
         ("GET", "/trusts/{vpd}/settings"): Right.SETTINGS,
+        ("GET", "/trusts/{vpd}/mappings"): Right.SEE,
+        ("GET", "/trusts/{vpd}/mappings/draft"): Right.SEE,
+        ("POST", "/trusts/{vpd}/mappings/draft"): Right.DRAFT,
+        ("GET", "/trusts/{vpd}/mappings/draft/lines/{line}"): Right.DRAFT,
+        ("POST", "/trusts/{vpd}/mappings/draft/lines/{line}"): Right.DRAFT,
+        ("POST", "/trusts/{vpd}/mappings/draft/lines/{line}/remove"): Right.DRAFT,
+        ("GET", "/trusts/{vpd}/mappings/yaml"): Right.DRAFT,
+        ("POST", "/trusts/{vpd}/mappings/yaml"): Right.DRAFT,
+        ("GET", "/trusts/{vpd}/mappings/download"): Right.SEE,
+        ("GET", "/trusts/{vpd}/mappings/preview"): Right.SEE,
+        ("GET", "/trusts/{vpd}/mappings/versions/{version}"): Right.SEE,
+        ("POST", "/trusts/{vpd}/mappings/apply"): Right.APPLY,
+        ("POST", "/trusts/{vpd}/mappings/discard"): Right.DRAFT,
+        ("POST", "/trusts/{vpd}/mappings/undo"): Right.APPLY,
+        ("GET", "/trusts/{vpd}/guards"): Right.SEE,
+        ("POST", "/trusts/{vpd}/guards/suspensions"): Right.RELEASE,
+        ("POST", "/trusts/{vpd}/guards/files/{name}"): Right.RELEASE,
+        ("GET", "/trusts/{vpd}/matches"): Right.SEE,
+        ("GET", "/trusts/{vpd}/matches/{person}"): Right.SEE,
+        ("POST", "/trusts/{vpd}/matches/{person}/reveal"): Right.REVEAL,
+        ("POST", "/trusts/{vpd}/matches/{person}/decide"): Right.MATCH,
+        ("GET", "/trusts/{vpd}/matches/{person}/undo"): Right.MATCH,
+        ("POST", "/trusts/{vpd}/matches/{person}/undo"): Right.MATCH,
+        ("GET", "/trusts/{vpd}/completions"): Right.SEE,
+        ("POST", "/trusts/{vpd}/completions"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/items"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/refused"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/unmatched"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/cases"): Right.SEE,
+        ("POST", "/trusts/{vpd}/completions/cases"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/files"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/files/{name}"): Right.SEE,
+        ("GET", "/trusts/{vpd}/completions/references/{reference}"): Right.SEE,
+        ("POST", "/trusts/{vpd}/completions/decide"): Right.MEND,
+        ("POST", "/trusts/{vpd}/completions/write"): Right.MEND,
     }
 )
 """Pages, by method and path."""

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from services.console.web import words
+from services.console.web import uploads, words
 from services.console.web.demo import DemoAccounts
 from services.console.web.oidc import Provider
 from services.console.web.reads import Reads
@@ -204,15 +204,20 @@ def _to_sign_in(request: Request) -> Response:
 
 async def _form(request: Request) -> dict[str, str]:
     """Read a form as browsers send it. Raises PageError."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+    kind = request.headers.get("content-type", "")
+    with_file = kind.partition(";")[0] == "multipart/form-data"
+    if not with_file and kind.partition(";")[0] != "application/x-www-form-urlencoded":
         raise PageError(415, "This is not a form of ours.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_FORM:
+        if len(body) > (uploads.LONGEST if with_file else LONGEST_FORM):
             raise PageError(413, "The form is too large.")
     try:
-        said = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200))
+        if with_file:
+            said = uploads.fields_of(kind, bytes(body))
+        else:
+            said = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200))
     except ValueError:
         raise PageError(400, "The form cannot be read.") from None
     if any("\0" in value for value in said.values()):

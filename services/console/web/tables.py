@@ -63,4 +63,5 @@ def deeds(metadata: MetaData) -> Table:
         Column("subject", Text, nullable=False),
         Column("column", Text, nullable=False, comment="name of the column revealed, never its value"),
         Column("why", Text, nullable=False),
+        Index("deeds_by_time", "vpd", "at", "id"),
     )

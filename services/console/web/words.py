@@ -24,6 +24,14 @@ def day(value: str | date) -> str:
     return f"{one.day} {one:%B %Y}"
 
 
+def known_day(value: str) -> str:
+    """Write a day as another system gave it: in words where it is one, as it came where it is not."""
+    try:
+        return day(value[:10]) if value else "not said"
+    except ValueError:
+        return value
+
+
 def moment(value: str | datetime | None) -> str:
     """Write a moment as 4 March 2026, 6:30am, in UK time."""
     if value is None:
@@ -58,6 +66,7 @@ def advice(code: str) -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
     "day": day,
+    "known_day": known_day,
     "moment": moment,
     "plain": plain,
     "count": count,

@@ -1,6 +1,6 @@
 """Dead letters: by cause, one of them, and what is done with it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -29,6 +29,8 @@ DONE: Final = {
     "link": "The ticket is written down.",
     "note": "The note is written down.",
 }
+HANDED_ON: Final = ("code", "cause", "file", "line", "assignee", "staff_hash")
+"""What of a search goes with records that are chosen for a plan."""
 _LONGEST_LINE: Final = 10
 
 
@@ -60,17 +62,39 @@ async def find_staff(visit: Visit) -> Response:
     return await _list(visit, Search(state=None, staff=number), "", "")
 
 
-async def _list(visit: Visit, wanted: Search, after: str, problem: str, staff_problem: str = "") -> Response:
+def search_of(form: Mapping[str, str]) -> Search:
+    """Return the open records that a form of the list is about. A staff number comes as its keyed hash."""
+    said = {name: form.get(name, "").strip()[:300] for name in HANDED_ON}
+    line = said["line"]
+    return Search(
+        code=said["code"],
+        cause=said["cause"],
+        file=said["file"],
+        line=int(line) if line.isascii() and line.isdecimal() and len(line) < _LONGEST_LINE else 0,
+        assignee=said["assignee"],
+        staff_hash=said["staff_hash"],
+    )
+
+
+async def choose_again(visit: Visit, problem: str) -> Response:
+    """List what a form of the list was about once more, and say what is wrong with the choice."""
+    return await _list(visit, search_of(visit.form), "", "", pick_problem=problem)
+
+
+async def _list(
+    visit: Visit, wanted: Search, after: str, problem: str, staff_problem: str = "", pick_problem: str = ""
+) -> Response:
     async with visit.site.reader.trust(visit.vpd) as connection:
         try:
             rows = await search.page(connection, visit.vpd, wanted, visit.site.clock.now(), after=after, limit=PAGE + 1)
         except DeadLetterError:
             raise PageError(404, "There is no such page of the list.") from None
         groups = await grouping.groups(connection, visit.vpd, wanted.state or "open")
+        staff_hash = (await search.hashed(connection, visit.vpd, wanted)).staff_hash
     filters = {"code": wanted.code, "cause": wanted.cause, "file": wanted.file, "assignee": wanted.assignee}
     return visit.page(
         "letters.html",
-        422 if problem or staff_problem else 200,
+        422 if problem or staff_problem or pick_problem else 200,
         trust=visit.trust,
         letters=[showing.summary(row) for row in rows[:PAGE]],
         after=rows[PAGE - 1].id if len(rows) > PAGE else "",
@@ -80,10 +104,12 @@ async def _list(visit: Visit, wanted: Search, after: str, problem: str, staff_pr
         line=str(wanted.line or ""),
         filters=filters,
         filtered=any(filters.values()) or bool(wanted.line),
-        by_staff=bool(wanted.staff),
+        by_staff=bool(staff_hash),
+        staff_hash=staff_hash,
         groups=groups,
         problem=problem,
         staff_problem=staff_problem,
+        pick_problem=pick_problem,
     )
 
 

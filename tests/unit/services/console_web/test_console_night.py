@@ -126,3 +126,12 @@ def test_the_day_of_a_file_is_read_from_its_name() -> None:
     assert day_of("completions-20260303T1730.csv") == date(2026, 3, 3)
     assert day_of("CS_999_CST_CSC_20261399_00000003.DAT") is None
     assert day_of("batch-1234.csv") is None
+
+
+def test_a_part_leads_to_the_page_on_which_it_is_seen_to() -> None:
+    held = [{"day": "2026-03-04", "suspensions": 9, "released_at": None}]
+    asked = [{"person_id": "1"}]
+    assert parts()["sent"].page == "completions"
+    assert parts(guards=held, matches=asked)["accounts"].page == "guards"
+    assert parts(matches=asked)["accounts"].page == "matches"
+    assert parts()["accounts"].page == ""
