@@ -71,12 +71,14 @@ def make_app(name: str, build: Build, settings: Settings, config: BridgeConfig) 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await _wait_for_backends(context)
-        async with loops.running():
-            log.info("started", port=settings.port)
-            yield
-        await broker.stop()
-        await engine.dispose()
+        try:
+            await _wait_for_backends(context)
+            async with loops.running():
+                log.info("started", port=settings.port)
+                yield
+        finally:
+            await broker.stop()
+            await engine.dispose()
 
     # A page of documentation loads scripts of another host, which have no business beside pages people sign in to.
     docs, redoc = ("/docs", "/redoc") if component.pages is None else (None, None)

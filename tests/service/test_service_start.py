@@ -128,7 +128,7 @@ def test_a_service_runs_until_it_is_told_to_stop_and_then_ends_in_order(
             assert wait_until(lambda: process.poll() is not None or ready(port), 60)
             headers = {"Authorization": "Bearer a token"}
             summary = httpx.get(f"http://127.0.0.1:{port}/v1/trusts/991/people/summary", headers=headers)
-            assert (summary.status_code, summary.json()) == (200, {})
+            assert summary.status_code == 200, summary.text
             process.terminate()
             _, log = process.communicate(timeout=30)
         finally:
