@@ -26,14 +26,18 @@ from shared.messaging.topology import Topology
 STEP: Final = 1_000
 """Records read and published together."""
 
-TURN: Final = 10_000
+TURN: Final = 4_000
 """Records of one file before the next file that waits has its turn: between two notes in the database."""
 
 FAULTY: Final = 1_000
 """Faulty records after which a turn ends: they are written with the note, which must not grow without bounds."""
 
-IN_FLIGHT: Final = 20_000
-"""Records of one file that may be on their way, sent but without a fate: this keeps the queues short."""
+IN_FLIGHT: Final = 4_000
+"""Records of one file that may be on their way, sent but without a fate. Another trust's records wait behind them in
+the same queues, so this is what a full file costs the others: about a second. More would not make it faster."""
+
+ROOM: Final = 4
+"""A file goes on once there is room for such a share of ``IN_FLIGHT``: not for each record that has met its fate."""
 
 SHARE_OF_CLAIM: Final = 1 / 3
 """After this share of its claim a turn ends however little was sent, so that what was sent can still be noted."""
@@ -61,7 +65,7 @@ class Splitter:
     async def run(self) -> int:
         """Give one file its turn, and further ones while no other file waits; return how many records were sent."""
         async with self._work.engine.begin() as connection:
-            turn = await turns.claim(connection, self._vpds, self._claim_seconds)
+            turn = await turns.claim(connection, self._vpds, self._claim_seconds, _enough_room())
         if turn is None:
             return 0
         pipeline = Pipeline(self._broker, turn.place)
@@ -81,7 +85,7 @@ class Splitter:
         sent, accounted = 0, turn.accounted
         goes_on = True
         while goes_on:
-            room = IN_FLIGHT - max(0, feed.position - accounted)
+            room = _room(feed.position - accounted)
             try:
                 goes_on = await self._one_turn(turn, feed, pipeline, min(TURN, room))
             except Exception:  # whatever it was, what is confirmed need not be sent again
@@ -115,7 +119,7 @@ class Splitter:
 
     async def _nobody_waits(self, turn: Turn) -> bool:
         async with self._work.engine.connect() as connection:
-            return not await turns.somebody_waits(connection, turn, self._vpds)
+            return not await turns.somebody_waits(connection, turn, self._vpds, _enough_room())
 
     async def _note(self, turn: Turn, sent: Stretch, seconds: float | None = None) -> int | None:
         """Note what was confirmed, with the fates of the records that were not to be sent.
@@ -179,6 +183,16 @@ class _Feed:
             self.position += step.records
             await pipeline.add(step)
         return 0 == left < records
+
+
+def _enough_room() -> int:
+    """Return how many records of a file may be on their way when it has its turn."""
+    return IN_FLIGHT - IN_FLIGHT // ROOM
+
+
+def _room(on_their_way: int) -> int:
+    """Return how many more records of a file may be sent."""
+    return IN_FLIGHT - max(0, on_their_way) if on_their_way <= _enough_room() else 0
 
 
 def _announce_split(unit: Unit, turn: Turn) -> None:

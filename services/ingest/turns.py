@@ -30,9 +30,13 @@ class Turn:
     """Tells this claim from a later one: who lost the claim must not write."""
 
 
-async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float) -> Turn | None:
-    """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life."""
-    row = (await connection.execute(_CLAIM, {"seconds": seconds, "vpd": list(vpds)})).first()
+async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float, in_flight: int) -> Turn | None:
+    """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life.
+
+    A file of which more than ``in_flight`` records were sent and have no fate yet is passed over.
+    """
+    wanted = {"seconds": seconds, "vpd": list(vpds), "in_flight": in_flight}
+    row = (await connection.execute(_CLAIM, wanted)).first()
     if row is None:
         return None
     return Turn(
@@ -86,9 +90,10 @@ async def keep_place(connection: AsyncConnection, turn: Turn, kept: Kept) -> int
     return None if fates is None else sum(fates.values())
 
 
-async def somebody_waits(connection: AsyncConnection, turn: Turn, vpds: Sequence[str]) -> bool:
+async def somebody_waits(connection: AsyncConnection, turn: Turn, vpds: Sequence[str], in_flight: int) -> bool:
     """Tell whether a file other than this one could have its turn now."""
-    waits = await connection.scalar(_WAITS, {"vpd": list(vpds), "of": turn.vpd, "name": turn.name})
+    wanted = {"vpd": list(vpds), "in_flight": in_flight, "of": turn.vpd, "name": turn.name}
+    waits = await connection.scalar(_WAITS, wanted)
     return bool(waits)
 
 
@@ -101,16 +106,17 @@ async def start_over(connection: AsyncConnection) -> None:
     )
 
 
+_MAY: Final = (
+    "status IN ('ready', 'splitting') AND vpd = ANY(CAST(:vpd AS text[])) "
+    "AND (claimed_until IS NULL OR claimed_until < now()) "
+    "AND position - (SELECT coalesce(sum(CAST(value AS bigint)), 0) FROM jsonb_each_text(fates)) <= :in_flight"
+)
+
 _CLAIM: Final = text(
     "UPDATE ingest.files f SET status = 'splitting', claimed_until = now() + make_interval(secs => :seconds), "
-    "last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files "
-    "WHERE status IN ('ready', 'splitting') AND vpd = ANY(CAST(:vpd AS text[])) "
-    "AND (claimed_until IS NULL OR claimed_until < now()) "
+    f"last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files WHERE {_MAY} "
     "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
     "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
 )
-_WAITS: Final = text(
-    "SELECT EXISTS (SELECT FROM ingest.files WHERE status IN ('ready', 'splitting') "
-    "AND vpd = ANY(CAST(:vpd AS text[])) AND (claimed_until IS NULL OR claimed_until < now()) "
-    "AND (vpd, name) <> (:of, :name))"
-)
+
+_WAITS: Final = text(f"SELECT EXISTS (SELECT FROM ingest.files WHERE {_MAY} AND (vpd, name) <> (:of, :name))")

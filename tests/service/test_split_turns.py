@@ -17,7 +17,7 @@ from services.ingest import splitter, turns
 from services.ingest.pipeline import AHEAD
 from services.ingest.schema import FILES
 from services.ingest.source import Checked, Line, Place
-from services.ingest.splitter import FAULTY, IN_FLIGHT, STEP, TURN, Splitter
+from services.ingest.splitter import FAULTY, IN_FLIGHT, ROOM, STEP, TURN, Splitter
 from services.ingest.steps import STEP_BYTES
 from services.ingest.store import AnyRow
 from shared.accounting import Fate
@@ -256,7 +256,10 @@ async def test_files_of_all_trusts_take_turns_so_that_a_long_one_holds_up_none(i
     assert (await ingest.file("SHORT")).status == "split"
 
 
-async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_meanwhile(ingest: Ingest) -> None:
+async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_meanwhile(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
     await ingest.let_in("A", TURN + 2 * STEP)
     publish, reached, held = ingest.broker.publish, asyncio.Event(), asyncio.Event()
 
@@ -298,6 +301,7 @@ async def test_a_file_that_goes_on_gives_way_at_the_end_of_the_turn_in_which_ano
 async def test_a_note_that_fails_between_two_turns_loses_no_fate(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
     await ingest.let_in("A", TURN + 5)
     ingest.source.odd[3] = line(3, ignored=Fate.IGNORED_LIST_OF_VALUES)
     keep_place = turns.keep_place
@@ -326,6 +330,20 @@ async def test_a_file_rests_while_too_many_of_its_records_have_no_fate_yet(inges
     assert (row.status, row.position, row.claimed_until) == ("splitting", IN_FLIGHT, None)
     await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {IN_FLIGHT - 100}}}'")
     assert await split.run() == IN_FLIGHT - 100
+
+
+async def test_a_file_that_has_no_room_is_passed_over_until_there_is_some_worth_a_turn(ingest: Ingest) -> None:
+    await ingest.let_in("A", 3 * IN_FLIGHT)
+    split = ingest.splitter()
+    assert await split.run() == IN_FLIGHT
+    await ingest.let_in("B", 5, vpd="992")
+    await ingest.change("UPDATE ingest.files SET last_turn = now() + interval '1 hour' WHERE name = 'B'")
+    assert await split.run() == 5, "it does not keep others waiting"
+    share = IN_FLIGHT // ROOM
+    await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {share - 2}, \"32\": 1}}' WHERE name = 'A'")
+    assert await split.run() == 0
+    await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {share - 1}, \"32\": 1}}' WHERE name = 'A'")
+    assert await split.run() == share
 
 
 async def test_a_turn_ends_in_time_to_note_what_was_sent_though_the_broker_is_slow(
