@@ -11,10 +11,15 @@ from typing import Final
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 SERVICES: Final = ("ingest", "people", "competency", "outbound", "confirmations", "console")
 
+ATTEMPTS: Final = 5
+"""How often one schema is tried when a deadlock is lost."""
+
+_DEADLOCK: Final = "40P01"
 _LOCK: Final = 0x6573726272
 """Advisory lock: two hosts that migrate at once take turns."""
 
@@ -30,12 +35,28 @@ async def migrate(engine: AsyncEngine, passwords: Mapping[str, str], services: S
         await holder.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         try:
             for service in services:
-                async with engine.begin() as connection:
-                    await _prepare(connection, service, passwords[service])
-                    await connection.run_sync(_upgrade, service)
-                    await _secure(connection, service)
+                await _bring(engine, service, passwords[service])
         finally:
             await holder.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+
+
+async def _bring(engine: AsyncEngine, service: str, password: str) -> None:
+    """Bring one schema to this release, in one transaction.
+
+    Its locks may cross those of services at work, or of PostgreSQL's own housekeeping: a deadlock that it loses is no
+    failure.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            async with engine.begin() as connection:
+                await _prepare(connection, service, password)
+                await connection.run_sync(_upgrade, service)
+                await _secure(connection, service)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _DEADLOCK or not left:
+                raise
+        else:
+            return
 
 
 def run_environment(metadata: MetaData) -> None:

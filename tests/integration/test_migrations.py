@@ -32,7 +32,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from esrbridge.embedded import as_role
 from shared.db.engine import Reader, make_engine
@@ -157,6 +157,50 @@ async def test_two_hosts_may_migrate_an_empty_database_at_once(
     async with engine_of(empty_database) as one, engine_of(empty_database) as other:
         await asyncio.wait_for(asyncio.gather(migrate(one, passwords), migrate(other, passwords)), 60)
         assert await every_catalogue(one) == await every_catalogue(admin)
+
+
+async def test_migrating_beside_work_that_holds_the_same_tables_crosswise_tries_again(
+    database: str, passwords: Mapping[str, str]
+) -> None:
+    """The one that has waited for the deadlock's time is ended: migrating, as the work's own time is far longer."""
+    async with engine_of(database) as engine, engine_of(database) as other, other.connect() as work:
+        await work.execute(text("SET deadlock_timeout = '1h'"))
+        await work.execute(text(f"LOCK TABLE people.{await last_secured(work, 'people')} IN ACCESS SHARE MODE"))
+        going = asyncio.create_task(migrate(engine, passwords))
+        try:
+            async with asyncio.timeout(60):
+                held = await held_while_waiting(work)
+                await work.execute(text(f"LOCK TABLE {held} IN ACCESS SHARE MODE"))
+                await work.rollback()
+                await going
+        finally:
+            going.cancel()
+    assert going.done()
+
+
+async def last_secured(connection: AsyncConnection, service: str) -> str:
+    """Return the table of a service that is confined last."""
+    tables = await connection.scalars(
+        text("SELECT table_name FROM information_schema.columns WHERE table_schema = :schema AND column_name = 'vpd'"),
+        {"schema": service},
+    )
+    return str(tables.all()[-1])
+
+
+async def held_while_waiting(connection: AsyncConnection) -> str:
+    """Wait until somebody holds a table of people while waiting for another, and return it."""
+    held = None
+    while held is None:
+        held = await connection.scalar(_HELD_WHILE_WAITING)
+    return str(held)
+
+
+_HELD_WHILE_WAITING: Final = text(
+    "SELECT CAST(CAST(h.relation AS regclass) AS text) "
+    "FROM pg_locks h JOIN pg_locks w USING (pid) JOIN pg_class c ON c.oid = h.relation "
+    "WHERE h.granted AND NOT w.granted AND h.mode = 'AccessExclusiveLock' AND c.relkind = 'r' "
+    "AND c.relnamespace = CAST('people' AS regnamespace) LIMIT 1"
+)
 
 
 async def test_a_migration_that_fails_lets_the_next_one_in(empty_database: str, passwords: Mapping[str, str]) -> None:
