@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo demo-console browser test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
+.PHONY: help install demo demo-console drill browser test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ demo: .venv/.ready ## run three nights of an invented trust of 2,000 people, in 
 
 demo-console: .venv/.ready ## serve the operators' pages of the demo on http://127.0.0.1:8106
 	@$(RUN)/python -m esrbridge.console demo
+
+drill: .venv/.ready ## seed five incidents for an operator to clear, with a task sheet (folder .drill/); see docs/operating.md
+	@$(RUN)/python -m esrbridge.drill .drill
 
 test: .venv/.ready ## run every test, on real RabbitMQ, PostgreSQL and Chromium; starts what is not there
 	@deploy/local/need-rabbitmq
@@ -107,4 +110,4 @@ up: .venv/.ready ## start PostgreSQL and RabbitMQ for development, in the foregr
 	@$(RUN)/python -m esrbridge.local --dir .local
 
 clean: ## remove what was installed and made here; the demo's folder too
-	rm -rf .venv .tools .local demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools .local .drill demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """The one-shot run: everything there is to do for a folder of trusts, in one process, to the end."""
 
 import fcntl
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from shared.errors import ConfigurationError
 from shared.telemetry import configure_logging
 
 CONFIG: Final = "bridge.yaml"
+
+NOW: Final = "ESRBRIDGE_NOW"
+"""Stops the business clock for every command, as it does for the services: for rehearsals only."""
 
 
 async def run_once(folder: Path, now: datetime | None, screen: Console, *, bars: bool) -> dict[str, Any]:
@@ -44,7 +48,15 @@ async def with_bridge(
 
 
 def clock_at(now: datetime | None) -> Clock:
-    """Return a clock that stands still at ``now``, or the machine's."""
+    """Return a clock that stands still at ``now``, or where ``ESRBRIDGE_NOW`` says; otherwise the machine's.
+
+    Raises ConfigurationError when that is no moment.
+    """
+    if now is None and (said := os.environ.get(NOW)):
+        try:
+            now = datetime.fromisoformat(said)
+        except ValueError:
+            raise ConfigurationError(f"{NOW} is {said!r}, which is no moment such as 2026-03-03T06:00") from None
     return FixedClock(now) if now else SystemClock()
 
 

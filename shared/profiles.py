@@ -9,10 +9,15 @@ from shared.esr.profile import Profile, load_profile
 
 
 def load_profiles(trusts: Iterable[TrustConfig]) -> dict[str, Profile]:
-    """Return the profiles by VPD. Raises ConfigurationError for a profile that is wrong or does not fit its trust."""
-    profiles = {}
+    """Return the profiles by VPD; trusts that name the same one share it.
+
+    Raises ConfigurationError for a profile that is wrong or does not fit its trust.
+    """
+    profiles: dict[str, Profile] = {}
+    loaded: dict[str, Profile] = {}
     for trust in trusts:
-        profile = load_profile(trust.profile)
+        profile = loaded.get(trust.profile) or load_profile(trust.profile)
+        loaded[trust.profile] = profile
         try:
             check_vpd(profile, trust.vpd)
         except ConfigurationError as error:

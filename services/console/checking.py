@@ -102,6 +102,11 @@ def worse(before: tuple[Finding, ...], after: tuple[Finding, ...]) -> tuple[Find
     return tuple(one for one in after if (one.code, one.column) not in known)
 
 
+def forget_profiles() -> None:
+    """Read profiles anew at their next use: what one process does for several commands, each of which would."""
+    _loaded.cache_clear()
+
+
 def _record_code(profile: Profile, type_: str) -> str:
     return next((code for code, routing in profile.routing.items() if routing == type_), "")
 

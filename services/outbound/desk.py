@@ -113,8 +113,8 @@ async def open_matches(connection: AsyncConnection, vpd: str, *, reveal: bool) -
 
 async def open_questions(connection: AsyncConnection, vpd: str) -> dict[str, int]:
     """Return how many decisions of each kind wait for an operator: ``matches`` and ``suspensions``."""
-    row = (await connection.execute(_QUESTIONS, {"vpd": vpd})).one()
-    return {"matches": row.matches, "suspensions": row.suspensions}
+    matches = int(await connection.scalar(_QUESTIONS, {"vpd": vpd}) or 0)
+    return {"matches": matches, "suspensions": await guard.still_held(connection, vpd)}
 
 
 async def decisions(connection: AsyncConnection, vpd: str, subject: str = "") -> list[dict[str, Any]]:
@@ -136,8 +136,11 @@ async def decisions(connection: AsyncConnection, vpd: str, subject: str = "") ->
 
 
 async def guards(connection: AsyncConnection, vpd: str) -> list[dict[str, Any]]:
-    """Return the days on which suspensions were held, newest first."""
+    """Return the days on which suspensions were held, newest first; ``waiting``: how many of them wait still."""
     query = select(GUARDS).where(GUARDS.c.vpd == vpd).order_by(GUARDS.c.day.desc()).limit(LISTED)
+    rows = (await connection.execute(query)).all()
+    held = await guard.still_held(connection, vpd)
+    newest = next((row.day for row in rows if row.released_at is None), None)
     return [
         {
             "day": row.day.isoformat(),
@@ -145,8 +148,9 @@ async def guards(connection: AsyncConnection, vpd: str) -> list[dict[str, Any]]:
             "accounts": row.accounts,
             "held_at": row.held_at.isoformat(),
             "released_at": row.released_at.isoformat() if row.released_at else None,
+            "waiting": held if row.day == newest else 0,
         }
-        for row in await connection.execute(query)
+        for row in rows
     ]
 
 
@@ -186,11 +190,7 @@ def _mask(value: str) -> str:
     return _HIDDEN if value else ""
 
 
-_QUESTIONS: Final = text("""
-SELECT (SELECT count(*) FROM outbound.matches WHERE vpd = :vpd AND state = 'asked') AS matches,
-    COALESCE((SELECT suspensions FROM outbound.guards WHERE vpd = :vpd AND released_at IS NULL
-        ORDER BY day DESC LIMIT 1), 0) AS suspensions
-""")
+_QUESTIONS: Final = text("SELECT count(*) FROM outbound.matches WHERE vpd = :vpd AND state = 'asked'")
 
 _ACCOUNT: Final = text("""
 SELECT person_id, person->>'state' AS state, seen->>'idnumber' AS idnumber, seen IS NOT NULL AS made,

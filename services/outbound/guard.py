@@ -114,9 +114,20 @@ async def release(unit: Unit, vpd: str, day: date, *, expected: int, who: str, w
     return released
 
 
+async def still_held(connection: AsyncConnection, vpd: str) -> int:
+    """Return how many suspensions a guard holds, not released by anybody and not taken back by ESR since."""
+    return int(await connection.scalar(_STILL_HELD, {"vpd": vpd}) or 0)
+
+
 _CLOSING: Final = f"a.vpd = :vpd AND {CLOSING.format(row='a')} AND {ACCOUNT_GATE}"
 
 _WAITING: Final = text(f"SELECT count(*) FROM outbound.accounts a WHERE {_CLOSING} AND (a.dirty OR a.look_on <= :day)")
+
+_STILL_HELD: Final = text(
+    "SELECT count(*) FROM outbound.accounts a, (SELECT max(day) AS day FROM outbound.guards "
+    "WHERE vpd = :vpd AND released_at IS NULL HAVING count(*) > 0) held "
+    f"WHERE {_CLOSING} AND (a.dirty OR a.look_on <= :day)".replace(":day", "held.day")
+)
 
 _SAMPLE: Final = text(
     "SELECT a.person_id, a.person->>'state' AS state, a.closes_on FROM outbound.accounts a "

@@ -24,7 +24,7 @@ WRONG: dict[str, Any] = {
     "confirmations/completions/refused": [
         {"code": "E100", "meaning": "ESR does not know the person", "number": 1, "standing": 1}
     ],
-    "outbound/guards": [{"day": "2026-03-04", "suspensions": 40, "released_at": None}],
+    "outbound/guards": [{"day": "2026-03-04", "suspensions": 40, "waiting": 40}],
     "outbound/matches": [{"person_id": "1"}],
     "people/nights": {"late": [{"step": "new-day", "day": "2026-03-04", "code": "DATABASE", "late": True}]},
     "competency/nights": 503,

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from services.outbound import guard
 from services.outbound.circuit import FIRST_WAIT
+from services.outbound.desk import guards, open_questions
 from services.outbound.lms.port import Answer, Finding
 from services.outbound.site import Site
 from shared import events
@@ -172,6 +173,26 @@ async def test_more_suspensions_than_the_guard_allows_wait_for_an_operator_and_t
         assert await outbound.desk.release(VPD, 9, "agreed with workforce") == {"released": 9}
         await outbound.settle()
         assert suspended(outbound) == 9
+
+
+async def test_what_esr_takes_back_waits_for_nobody_any_more(bench: Open) -> None:
+    async with bench() as outbound:
+
+        async def told() -> tuple[int, list[tuple[int, int]]]:
+            async with outbound.work.engine.connect() as connection:
+                asked = await open_questions(connection, VPD)
+                return asked["suspensions"], [
+                    (one["suspensions"], one["waiting"]) for one in await guards(connection, VPD)
+                ]
+
+        await outbound.night(*many(400))
+        await outbound.night(*many(20, "leaver", 2, termination_date="2026-03-02"))
+        assert await told() == (20, [(20, 20)])
+        await outbound.night(*many(8, revision=3))
+        assert await told() == (12, [(12, 12)])
+        await outbound.night(*many(20, revision=4))
+        assert await told() == (0, [(12, 0)])
+        assert suspended(outbound) == 0
 
 
 async def test_as_many_suspensions_as_the_guard_allows_go_by_themselves(bench: Open) -> None:

@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import text
 
 from esrbridge.embedded import as_role
+from sandbox.lms import SandboxLms
 from services.console.age import ALARM, OLDEST
 from services.console.domain import DeadLetterError
 from services.console.handlers import ConsoleHandlers
 from services.console.limits import Limits
 from services.console.planning import Pace
 from services.console.search import Selection
+from services.outbound.circuit import LONGEST_WAIT
 from services.people.handlers import PeopleHandlers
+from shared import events
 from shared.clock import FixedClock
 from shared.config import BridgeConfig
 from shared.db.engine import make_engine
@@ -26,6 +29,8 @@ from shared.messaging.memory import MemoryBroker
 from shared.messaging.topology import QUEUES
 from tests.integration.faulty_network import Network
 from tests.service.dead_rig import NOON, OPEN, QUEUE, VPD, Rig, record, rigged, watch_of
+from tests.service.outbound_bench import VPD as VPD_OF_THE_LMS
+from tests.service.outbound_bench import outbound_bench, somebody
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +102,40 @@ async def test_incident_2_a_replay_into_a_neighbour_that_is_too_slow_waits_and_m
         assert most <= 50
         assert await rig.states() == dict.fromkeys(letters, "resolved")
         assert len([one for one in rig.post.published if one.routing_key == f"{QUEUE}.dead"]) == 300  # the first time
+
+
+async def test_incident_2_a_neighbour_that_cannot_keep_up_for_an_hour_is_asked_seldom_and_loses_no_record(
+    database: str, passwords: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The 589 of the third time: an LMS at its limit answers nobody for an hour, then a few, then everybody."""
+    now, asked = 0.0, 0
+
+    def out(lms: SandboxLms) -> bool:
+        nonlocal asked
+        asked += 1
+        return lms._out
+
+    monkeypatch.setattr("services.outbound.reconcile.monotonic", lambda: now)
+    monkeypatch.setattr(SandboxLms, "is_out", property(out))
+    async with outbound_bench(database, passwords, tmp_path) as outbound:
+        outbound.lms.outage(True)
+        await outbound.tell(*(somebody(str(9_000_000 + number)) for number in range(589)))
+        while now < 3_600:
+            await outbound.settle()
+            assert outbound.reconciler.waiting == {VPD_OF_THE_LMS: "LMS_UNAVAILABLE"}
+            now += 10
+        assert asked < 30  # the circuit is open: it looks once in five minutes, and nothing else
+        outbound.lms.outage(False)
+        outbound.lms.limit_per_minute(1)
+        now += LONGEST_WAIT
+        await outbound.settle()
+        assert VPD_OF_THE_LMS in outbound.reconciler.waiting
+        outbound.lms.limit_per_minute(None)
+        now += LONGEST_WAIT
+        await outbound.settle()
+        assert outbound.reconciler.waiting == {}
+        assert len(outbound.lms.accounts()) == 589
+        assert outbound.of(events.DeliveryFailed) == []
 
 
 async def test_incidents_4_and_15_records_that_come_while_the_database_is_away_become_no_letters(

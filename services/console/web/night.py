@@ -208,7 +208,7 @@ def accounts(said: Said, today: date) -> Part:
     title = "Accounts in the LMS"
     if said.guards is None or said.matches is None:
         return _unread("accounts", title, "outbound")
-    held = sum(one["suspensions"] for one in said.guards if one["day"] == today.isoformat() and not one["released_at"])
+    held = sum(one["waiting"] for one in said.guards if one["day"] == today.isoformat())
     site = said.site or {}
     findings = [one["sentence"] for one in site.get("findings", [])]
     facts = [("People to match", len(said.matches)), ("Suspensions held", held)]

@@ -58,7 +58,7 @@ def test_a_night_in_which_all_went_well_asks_nobody_to_act() -> None:
         ("letters", {"letters": {"R103": 1}}),
         ("accounts", {"guards": None}),
         ("accounts", {"matches": [{"person_id": "1"}]}),
-        ("accounts", {"guards": [{"day": "2026-03-04", "suspensions": 9, "released_at": None}]}),
+        ("accounts", {"guards": [{"day": "2026-03-04", "suspensions": 9, "waiting": 9}]}),
         ("accounts", {"site": {"waits": True, "code": "LMS_MISCONFIGURED", "findings": [{"sentence": "x"}]}}),
     ],
 )
@@ -97,8 +97,8 @@ def test_a_refused_file_that_came_again_and_was_taken_is_history() -> None:
 
 def test_suspensions_that_were_released_or_are_of_another_day_wait_for_nobody() -> None:
     guards = [
-        {"day": "2026-03-04", "suspensions": 9, "released_at": "2026-03-04T08:00:00"},
-        {"day": "2026-03-03", "suspensions": 9, "released_at": None},
+        {"day": "2026-03-04", "suspensions": 9, "waiting": 0},
+        {"day": "2026-03-03", "suspensions": 9, "waiting": 9},
     ]
     assert parts(guards=guards)["accounts"].state == "good"
 
@@ -129,7 +129,7 @@ def test_the_day_of_a_file_is_read_from_its_name() -> None:
 
 
 def test_a_part_leads_to_the_page_on_which_it_is_seen_to() -> None:
-    held = [{"day": "2026-03-04", "suspensions": 9, "released_at": None}]
+    held = [{"day": "2026-03-04", "suspensions": 9, "waiting": 9}]
     asked = [{"person_id": "1"}]
     assert parts()["sent"].page == "completions"
     assert parts(guards=held, matches=asked)["accounts"].page == "guards"
