@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -86,4 +85,4 @@ def log_file(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            configure_logging("once", "ERROR", to=sys.stderr)
+            configure_logging("once", "ERROR")

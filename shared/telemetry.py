@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -76,13 +76,26 @@ def configure_logging(service: str, level: str = "INFO", *, to: TextIO | None = 
     structlog.configure(
         processors=[*shared, _only_allowed, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=to or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=to or _STANDARD_ERROR),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+
+
+class _StandardError:
+    """Standard error as it is at the moment of writing: a stream that stood in its place for a while may be closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STANDARD_ERROR: Final = cast("TextIO", _StandardError())
 
 
 class _LibraryHandler(logging.Handler):

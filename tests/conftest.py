@@ -23,7 +23,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-import structlog
 from hypothesis import settings
 from sqlalchemy.engine import make_url
 
@@ -39,13 +38,6 @@ settings.register_profile(
     max_examples=int(os.environ.get("ESRBRIDGE_TEST_EXAMPLES", settings.default.max_examples)),  # type: ignore[union-attr]
 )
 settings.load_profile("esrbridge")
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """A command that a test runs in this process sends logs to a stream that is closed after the test."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

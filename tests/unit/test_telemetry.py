@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,20 @@ def written() -> Iterator[Log]:
 
 def fail() -> None:
     raise ValueError(f"cannot handle {CANARY}")
+
+
+def test_a_standard_error_that_was_put_in_its_place_for_a_while_is_not_written_to_once_it_is_closed(
+    written: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    configure_logging("people")
+    structlog.get_logger().info("file split")
+    monkeypatch.setattr(sys, "stderr", second)
+    assert "file split" in first.getvalue()
+    first.close()
+    structlog.get_logger().info("file complete")
+    assert "file complete" in second.getvalue()
 
 
 def test_a_line_is_json_and_says_service_level_event_and_time(written: Log) -> None:
