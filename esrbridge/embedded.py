@@ -106,7 +106,7 @@ class Bridge:
         return done + self._handled() - handled
 
     def _handled(self) -> int:
-        return sum(consumer.progress.handled for part in self.components.values() for consumer in part.consumers)
+        return sum(consumer.handled for part in self.components.values() for consumer in part.consumers)
 
     async def _run_jobs(self, jobs: tuple[Job, ...]) -> int:
         total = 0

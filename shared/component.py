@@ -30,6 +30,8 @@ class Context:
     archive: Path
     settle_seconds: float = 0.0
     claim_seconds: float = 15.0
+    lanes: int = 1
+    """Batches that each busy consumer has in hand at once."""
     api_token: str = ""
     """The token that services show each other."""
 

@@ -36,7 +36,8 @@ class Loops:
     @property
     def progress(self) -> Iterator[Progress]:
         """Signs of life of every loop."""
-        yield from (consumer.progress for consumer in self._component.consumers)
+        for consumer in self._component.consumers:
+            yield from consumer.lanes
         yield from self._jobs.values()
 
     @property

@@ -29,6 +29,9 @@ from shared.web import health_routes, token_check
 START_SECONDS: Final = 120
 """How long a service waits at start-up for its database and broker before it gives up and is started again."""
 
+LANES: Final = 2
+"""Batches that each busy consumer has in hand at once: one is decided while the other waits for database and broker."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -65,6 +68,7 @@ def make_app(name: str, build: Build, settings: Settings, config: BridgeConfig) 
         settle_seconds=settings.settle_seconds,
         claim_seconds=settings.claim_seconds,
         api_token=settings.api_token,
+        lanes=LANES,
     )
     component = build(context)
     loops = Loops(component, settings.scan_seconds)

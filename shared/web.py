@@ -43,8 +43,9 @@ def health_routes(name: str, context: Context, loops: Loops) -> APIRouter:
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Prometheus metrics of this process."""
+        waiting = {progress.name for progress in loops.progress if progress.waiting_for}
         for progress in loops.progress:
-            WAITING.labels(name, progress.name).set(1 if progress.waiting_for else 0)
+            WAITING.labels(name, progress.name).set(progress.name in waiting)
             done = HANDLED.labels(name, progress.name)
             done.inc(progress.handled)
             progress.handled = 0

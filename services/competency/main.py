@@ -22,13 +22,14 @@ def build(context: Context) -> Component:
     competency = CompetencyHandlers(context.work, context.config)
     router = make_router(context.reader, competency.desk)
     add_compliance_routes(router, context.reader, context.config, context.clock)
+    give_up, lanes = context.work.give_up, context.lanes
     nights = Nights(context.work, context.config.trusts, [new_day(competency.tick)], METADATA)
     return Component(
         name=NAME,
         work=context.work,
         consumers=(
-            Consumer(context.broker, handlers.RECORDS_QUEUE, competency.on_records, context.work.give_up),
-            Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, context.work.give_up),
+            Consumer(context.broker, handlers.RECORDS_QUEUE, competency.on_records, give_up, lanes=lanes),
+            Consumer(context.broker, handlers.EVENTS_QUEUE, competency.on_events, give_up, lanes=lanes),
         ),
         jobs=(
             Job("tick", competency.tick),

@@ -63,7 +63,9 @@ def build(context: Context) -> Component:
     return Component(
         name=NAME,
         work=work,
-        consumers=(Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, work.give_up),),
+        consumers=(
+            Consumer(context.broker, accountant.QUEUE, accounts.on_outcomes, work.give_up, lanes=context.lanes),
+        ),
         jobs=(
             Job(JOB, collector.run, lambda: collector.waiting),
             Job(moodle_completions.JOB, moodle.run, lambda: moodle.waiting),

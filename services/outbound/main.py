@@ -70,6 +70,7 @@ def build(context: Context, site: MakeSite = make_site) -> Component:
     return Component(
         name=NAME,
         work=context.work,
+        # One lane: a gate opens when a file is complete, so what the queue brings before that has to be handled before.
         consumers=(Consumer(context.broker, handlers.QUEUE, outbound.on_events, context.work.give_up),),
         jobs=(
             Job(reconcile.JOB, reconciler.run, lambda: reconciler.waiting, prompt=True),

@@ -23,7 +23,9 @@ def build(context: Context) -> Component:
     return Component(
         name=NAME,
         work=context.work,
-        consumers=(Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up),),
+        consumers=(
+            Consumer(context.broker, handlers.QUEUE, people.on_records, context.work.give_up, lanes=context.lanes),
+        ),
         jobs=(Job("tick", people.tick), Job(runner.JOB, nights.run, lambda: nights.waiting)),
         nights=nights,
         router=with_file(make_router(context.reader, people.desk), NAME, context.reader, HELD),

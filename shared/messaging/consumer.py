@@ -67,11 +67,16 @@ class Consumer:
     ``handle`` gets a batch and must be idempotent. When it raises something transient the batch waits and is tried
     again, for as long as it takes. Anything else: the batch is halved until the one message at fault is alone, and
     ``give_up`` records that one; the others go on.
+
+    ``lanes`` are batches in hand at once, each with a subscription of its own: while one waits for the database or for
+    confirms, another is decided. To what is stored they are what replicas are.
     """
 
-    def __init__(self, broker: Broker, queue: str, handle: Handle, give_up: GiveUp, *, batch: int = BATCH) -> None:
+    def __init__(
+        self, broker: Broker, queue: str, handle: Handle, give_up: GiveUp, *, batch: int = BATCH, lanes: int = 1
+    ) -> None:
         self.queue = queue
-        self.progress = Progress(queue)
+        self.lanes = tuple(Progress(queue) for _ in range(lanes))
         self.after: Callable[[], None] = _nothing
         """Called after each batch that was brought to its end."""
         self._broker = broker
@@ -79,62 +84,76 @@ class Consumer:
         self._give_up = give_up
         self._batch = batch
 
+    @property
+    def handled(self) -> int:
+        """Return how many messages were brought to their end."""
+        return sum(lane.handled for lane in self.lanes)
+
     async def run(self) -> None:
         """Consume until cancelled, reconnecting as often as needed."""
+        tasks = [asyncio.create_task(self._run(lane)) for lane in self.lanes]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, lane: Progress) -> None:
         delays = _Delays()
         while True:
             try:
                 async with self._broker.subscribe(self.queue, prefetch=2 * self._batch) as subscription:
-                    await self._consume(subscription, delays)
+                    await self._consume(subscription, lane, delays)
             except BridgeError as error:
                 if not error.retryable:
                     raise
-                self.progress.end(error.code)
+                lane.end(error.code)
                 log.warning("consumer waits", queue=self.queue, code=error.code)
                 await delays.wait()
 
-    async def _consume(self, subscription: Subscription, delays: "_Delays") -> None:
-        self.progress.end()  # the broker is back, though it may have nothing for us for a long time
+    async def _consume(self, subscription: Subscription, lane: Progress, delays: "_Delays") -> None:
+        lane.end()  # the broker is back, though it may have nothing for us for a long time
         while True:
             batch = await subscription.next(self._batch, BATCH_WAIT)
-            await self.settle(batch)
+            await self.settle(batch, lane)
             await subscription.ack()
             delays.reset()
-            self.progress.handled += len(batch)
+            lane.handled += len(batch)
             self.after()
 
-    async def settle(self, batch: Sequence[Message]) -> None:
+    async def settle(self, batch: Sequence[Message], lane: Progress) -> None:
         """Bring a batch to its end: handled, or its faulty members given up."""
-        error = await self._attempt(lambda: self._handle(batch))
+        error = await self._attempt(lane, lambda: self._handle(batch))
         if error is None:
             return
         if len(batch) == 1:
             log.error("message given up", queue=self.queue, message_id=batch[0].message_id, error=type(error).__name__)
             message, cause = batch[0], error
-            failed = await self._attempt(lambda: self._give_up(message, self.queue, cause))
+            failed = await self._attempt(lane, lambda: self._give_up(message, self.queue, cause))
             if failed is not None:
                 raise failed
             return
         middle = len(batch) // 2
-        await self.settle(batch[:middle])
-        await self.settle(batch[middle:])
+        await self.settle(batch[:middle], lane)
+        await self.settle(batch[middle:], lane)
 
-    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> Exception | None:
+    async def _attempt(self, lane: Progress, work: Callable[[], Awaitable[None]]) -> Exception | None:
         """Run until it succeeds or fails for good; return the lasting failure."""
         delays = _Delays()
         while True:
-            self.progress.begin()
+            lane.begin()
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - this is where every failure is told apart
                 if not is_transient(error):
-                    self.progress.end()
+                    lane.end()
                     return error
                 code = error.code if isinstance(error, BridgeError) else "DATABASE_UNAVAILABLE"
-                self.progress.end(code)
+                lane.end(code)
                 log.warning("batch waits", queue=self.queue, code=code, error=type(error).__name__)
             else:
-                self.progress.end()
+                lane.end()
                 return None
             await delays.wait()
 

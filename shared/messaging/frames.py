@@ -14,7 +14,19 @@ from typing import Any, Final
 
 from shared.messaging.message import Message
 from shared.messaging.topology import EVENTS
-from shared.messaging.wire import CONTENT_TYPE, NUMBERS, PERSISTENT, TEXTS
+from shared.messaging.wire import (
+    CONTENT_TYPE,
+    HAS_CONTENT_TYPE,
+    HAS_CORRELATION_ID,
+    HAS_DELIVERY_MODE,
+    HAS_HEADERS,
+    HAS_MESSAGE_ID,
+    HAS_TIMESTAMP,
+    HAS_TYPE,
+    NUMBERS,
+    PERSISTENT,
+    TEXTS,
+)
 
 KEPT: Final = 256
 """Encodings kept. A file's messages need one per record type; when there are more than these, all are made anew."""
@@ -27,9 +39,6 @@ LARGEST: Final = 131_072
 
 _METHOD, _HEADER, _BODY, _END = 1, 2, 3, b"\xce"
 _BASIC, _PUBLISH = 60, 40
-# The properties a message may have, one bit each, in the order in which they follow.
-_HAS_CONTENT_TYPE, _HAS_HEADERS, _HAS_DELIVERY_MODE = 1 << 15, 1 << 13, 1 << 12
-_HAS_CORRELATION_ID, _HAS_MESSAGE_ID, _HAS_TIMESTAMP, _HAS_TYPE = 1 << 10, 1 << 7, 1 << 6, 1 << 5
 
 _FRAME: Final = struct.Struct(">BHI")
 _METHOD_START: Final = struct.Struct(">HHH")
@@ -103,7 +112,7 @@ class Frames:
         if stamp.event:
             headers += _of_one_event(message)
         if message.message_id:
-            flags, identity = flags | _HAS_MESSAGE_ID, _short(message.message_id)
+            flags, identity = flags | HAS_MESSAGE_ID, _short(message.message_id)
         payload = b"".join((_JSON, _SIZE.pack(len(headers)), headers, stamp.middle, identity, stamp.end, _END))
         size = _CONTENT_START.size - _FRAME.size + len(payload) - len(_END)
         return _CONTENT_START.pack(_HEADER, self._channel, size, _BASIC, 0, len(message.body), flags) + payload
@@ -122,15 +131,15 @@ class Frames:
 
 
 def _stamp(message: Message) -> _Stamp:
-    flags = _HAS_CONTENT_TYPE | _HAS_HEADERS | _HAS_DELIVERY_MODE | _HAS_TIMESTAMP
+    flags = HAS_CONTENT_TYPE | HAS_HEADERS | HAS_DELIVERY_MODE | HAS_TIMESTAMP
     own = ("traceparent", "line")
     headers = b"".join(_text(name, said) for name in TEXTS if name not in own and (said := getattr(message, name)))
     headers += b"".join(_number(name, said) for name in NUMBERS if name not in own and (said := getattr(message, name)))
     middle, end = bytes((PERSISTENT,)), _MOMENT.pack(message.timestamp)
     if message.file:
-        flags, middle = flags | _HAS_CORRELATION_ID, middle + _short(message.file)
+        flags, middle = flags | HAS_CORRELATION_ID, middle + _short(message.file)
     if message.type:
-        flags, end = flags | _HAS_TYPE, end + _short(message.type)
+        flags, end = flags | HAS_TYPE, end + _short(message.type)
     event = message.exchange == EVENTS
     return _Stamp(flags, headers + _of_events(message) if event else headers, middle, end, event)
 

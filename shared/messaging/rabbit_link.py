@@ -1,8 +1,8 @@
-"""Connections and channels to RabbitMQ, through aio-pika and its underlay aiormq.
+"""Connections and channels to RabbitMQ, through aiormq, which is what aio-pika stands upon.
 
 Everything that waits has a deadline: publishing on a closed or blocked connection hangs in the client library
-otherwise. The connections are not aio-pika's "robust" ones: whoever uses one is told that it was lost, and asks again,
-so that nothing waits on a consumer that no longer exists.
+otherwise. The connections are not "robust" ones: whoever uses one is told that it was lost, and asks again, so that
+nothing waits on a consumer that no longer exists.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, cast
 
-import aio_pika
-from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
+from aiormq.connection import Connection
 from aiormq.exceptions import AMQPError
+from yarl import URL
 
 from shared.errors import BrokerUnavailableError
+from shared.messaging.deliveries import Deliveries, Take
 
 DEADLINE: Final = 30.0
 """Seconds any one conversation with the broker may take before it counts as unavailable."""
@@ -30,6 +31,14 @@ LOST: Final = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What the client library raises when a connection is gone; RuntimeError is a write to a closed transport."""
 
 
+class Link(Connection):
+    """A connection whose deliveries do not pass through the library."""
+
+    def __init__(self, url: str) -> None:
+        self.deliveries = Deliveries()
+        super().__init__(URL(url).update_query(heartbeat=HEARTBEAT), transport_factory=self.deliveries)
+
+
 class Links:
     """One connection per purpose. Publishing and consuming use two, because a broker that is short of memory or disk
     blocks the publishing one and must still be able to take acknowledgements.
@@ -37,7 +46,7 @@ class Links:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connections: dict[str, AbstractConnection] = {}
+        self._connections: dict[str, Link] = {}
         self._connecting = asyncio.Lock()
 
     async def open_channel(self, purpose: str, *, confirms: bool) -> Channel:
@@ -45,9 +54,8 @@ class Links:
         with talk("reaching the broker"):
             async with asyncio.timeout(DEADLINE):
                 connection = await self._connection(purpose)
-                channel = connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-                await channel.initialize()
-                return cast("Channel", await channel.get_underlay_channel())
+                channel = await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+                return cast("Channel", channel)
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[Channel]:
@@ -57,6 +65,7 @@ class Links:
             yield channel
         finally:
             await close(channel)
+            cast("Link", channel.connection).deliveries.takers.pop(channel.number, None)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -64,26 +73,30 @@ class Links:
             await close(connection)
         self._connections.clear()
 
-    async def _connection(self, purpose: str) -> AbstractConnection:
+    async def _connection(self, purpose: str) -> Link:
         async with self._connecting:
             connection = self._connections.get(purpose)
-            if connection is None or _lost(connection):
-                if connection is not None:
-                    del self._connections[purpose]
-                    await close(connection)
-                connection = await aio_pika.connect(
-                    self._url, timeout=DEADLINE, heartbeat=HEARTBEAT, client_properties={"connection_name": purpose}
-                )
+            if connection is None or connection.is_closed:
+                self._connections.pop(purpose, None)
+                connection = Link(self._url)
+                connection.closing.add_done_callback(_heard)
+                await connection.connect(client_properties={"connection_name": purpose})
                 self._connections[purpose] = connection
             return connection
 
 
-def _lost(connection: AbstractConnection) -> bool:
-    """Tell whether a connection is gone. Its own ``is_closed`` stays false until *we* close it; its transport knows."""
-    return connection.is_closed or connection.transport is None or connection.transport.connection.is_closed
+def give(channel: Channel, take: Take) -> None:
+    """Have the deliveries of a channel go to ``take``, until the channel is closed."""
+    cast("Link", channel.connection).deliveries.takers[channel.number] = take
 
 
-async def close(one: Channel | AbstractConnection) -> None:
+def _heard(closing: "asyncio.Future[object]") -> None:
+    """Take note of why a connection ended; whoever uses it is told anyway."""
+    if not closing.cancelled():
+        closing.exception()
+
+
+async def close(one: Channel | Link) -> None:
     """Close a channel or connection that may already be gone; there is nobody left to tell."""
     with cancellable(), suppress(*LOST):
         async with asyncio.timeout(FAREWELL):

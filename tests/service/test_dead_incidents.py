@@ -155,9 +155,9 @@ async def test_incidents_4_and_15_records_that_come_while_the_database_is_away_b
         running = asyncio.create_task(consumer.run())
         await network.cut()
         await broker.publish([record(line, "Sample") for line in range(2, 42)])
-        await until(lambda: consumer.progress.waiting_for != "")  # it waits, and says for what
+        await until(lambda: consumer.lanes[0].waiting_for != "")  # it waits, and says for what
         network.mend()
-        await until(lambda: consumer.progress.handled >= 40)
+        await until(lambda: consumer.lanes[0].handled >= 40)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert await broker.depth(f"{QUEUE}.dead") == 0
@@ -182,10 +182,10 @@ async def test_incident_14_letters_that_come_while_the_console_has_no_database_w
             running = asyncio.create_task(consumer.run())
             await network.cut()
             await broker.publish(letters)
-            await until(lambda: consumer.progress.waiting_for != "")
+            await until(lambda: consumer.lanes[0].waiting_for != "")
             assert await rig.states() == {}
             network.mend()
-            await until(lambda: consumer.progress.handled >= 50)
+            await until(lambda: consumer.lanes[0].handled >= 50)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await engine.dispose()

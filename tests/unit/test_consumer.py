@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from shared.errors import BrokerUnavailableError, LmsUnavailableError, RecordError, TopologyError
 from shared.messaging import consumer as module
 from shared.messaging.consumer import FIRST_DELAY, LONGEST_DELAY, STUCK_SECONDS, Consumer, Progress
+from shared.messaging.memory import MemoryBroker
 from shared.messaging.message import Message
+from shared.messaging.topology import RECORDS
 
 QUEUE = "people.records"
 
@@ -136,7 +139,7 @@ async def test_handled_messages_are_counted_once_acknowledged() -> None:
     broker = TinyBroker(messages(5), service.diary)
     consumer = make(service, broker, batch=2)
     await run_until_empty(consumer, broker)
-    assert consumer.progress.handled == 5
+    assert consumer.lanes[0].handled == 5
     assert broker.prefetch == 4
 
 
@@ -160,14 +163,14 @@ async def test_a_loop_that_waits_tells_what_for_until_it_is_there_again() -> Non
     seen: list[str] = []
 
     async def handle(batch: Sequence[Message]) -> None:
-        seen.append(consumer.progress.waiting_for)
+        seen.append(consumer.lanes[0].waiting_for)
         await service.handle(batch)
 
     consumer._handle = handle
-    await consumer.settle(messages(1))
+    await consumer.settle(messages(1), consumer.lanes[0])
     assert seen == ["", "DATABASE_UNAVAILABLE"]
-    assert consumer.progress.waiting_for == ""
-    assert consumer.progress.busy_since is None
+    assert consumer.lanes[0].waiting_for == ""
+    assert consumer.lanes[0].busy_since is None
 
 
 async def test_the_one_poison_message_among_many_is_the_only_one_given_up() -> None:
@@ -184,7 +187,8 @@ async def test_exactly_the_poison_is_given_up_and_everything_else_is_handled(num
     batch = messages(number)
     poison = data.draw(st.sets(st.sampled_from([one.message_id for one in batch])))
     service = Service(poison=sorted(poison))
-    await make(service, TinyBroker([], [])).settle(batch)
+    consumer = make(service, TinyBroker([], []))
+    await consumer.settle(batch, consumer.lanes[0])
     assert {one for one, _, _ in service.given_up} == poison
     assert len(service.given_up) == len(poison)
     assert sorted(service.handled, key=int) == [one.message_id for one in batch if one.message_id not in poison]
@@ -199,7 +203,7 @@ async def test_any_unexpected_failure_is_the_fault_of_its_message_alone() -> Non
         await service.handle(batch)
 
     consumer = Consumer(TinyBroker([], []), QUEUE, handle, service.give_up)
-    await consumer.settle(messages(4))
+    await consumer.settle(messages(4), consumer.lanes[0])
     assert [one for one, _, _ in service.given_up] == ["2"]
     assert service.handled == ["0", "1", "3"]
 
@@ -216,7 +220,8 @@ async def test_something_that_goes_down_while_the_poison_is_sought_does_not_make
             raise ConnectionResetError
         await service.handle(batch)
 
-    await Consumer(TinyBroker([], []), QUEUE, handle, service.give_up).settle(messages(8))
+    consumer = Consumer(TinyBroker([], []), QUEUE, handle, service.give_up)
+    await consumer.settle(messages(8), consumer.lanes[0])
     assert [one for one, _, _ in service.given_up] == ["3"]
     assert len(service.handled) == 7
 
@@ -257,7 +262,7 @@ async def test_a_batch_whose_acknowledgement_failed_is_handled_again() -> None:
     consumer = make(service, broker)
     await run_until_empty(consumer, broker)
     assert service.diary == ["handle 2", "handle 2", "ack 2"]
-    assert consumer.progress.handled == 2
+    assert consumer.lanes[0].handled == 2
 
 
 async def test_a_topology_that_is_not_ours_ends_the_loop() -> None:
@@ -328,3 +333,52 @@ def test_a_loop_whose_attempt_ended_waiting_is_not_stuck() -> None:
     progress.end("BROKER_UNAVAILABLE")
     assert not progress.stuck
     assert progress.waiting_for == "BROKER_UNAVAILABLE"
+
+
+# --- several batches in hand --------------------------------------------------------------------------------------
+
+
+async def memory_with(number: int) -> MemoryBroker:
+    broker = MemoryBroker()
+    await broker.start()
+    await broker.publish([msgspec.structs.replace(one, exchange=RECORDS) for one in messages(number)])
+    return broker
+
+
+async def test_each_lane_has_a_batch_in_hand_and_what_they_handled_is_counted_together() -> None:
+    both, rounds = asyncio.Barrier(2), asyncio.Semaphore(0)
+
+    async def handle(batch: Sequence[Message]) -> None:
+        assert len(batch) == 1
+        async with asyncio.timeout(10):
+            await both.wait()  # passes only when two batches are in hand
+
+    consumer = Consumer(await memory_with(6), QUEUE, handle, Service().give_up, batch=1, lanes=2)
+    consumer.after = rounds.release
+    running = asyncio.create_task(consumer.run())
+    async with asyncio.timeout(10):
+        for _ in range(6):
+            await rounds.acquire()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert consumer.handled == 6
+    assert [lane.name for lane in consumer.lanes] == [QUEUE, QUEUE]
+
+
+async def test_a_lane_that_ends_for_good_ends_the_others_too() -> None:
+    service = Service(poison=["0"])
+    service.give_up_failures = [KeyError("dead letters")]
+    stopped = asyncio.Event()
+
+    async def handle(batch: Sequence[Message]) -> None:
+        if batch[0].message_id == "0":
+            await service.handle(batch)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    consumer = Consumer(await memory_with(2), QUEUE, handle, service.give_up, batch=1, lanes=2)
+    with pytest.raises(KeyError, match="dead letters"):
+        await asyncio.wait_for(consumer.run(), 10)
+    assert stopped.is_set()

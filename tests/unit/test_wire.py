@@ -1,19 +1,21 @@
 """Messages as AMQP properties: nothing is lost on the way, and strangers do no harm."""
 
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pamqp import frame
 from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from shared.messaging.frames import KEPT, Frames
 from shared.messaging.message import Message
 from shared.messaging.topology import EVENTS, RECORDS
-from shared.messaging.wire import from_delivery
+from shared.messaging.wire import from_delivery, from_frames
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 short = st.text(alphabet="abcXYZ.-_0123456789", min_size=1, max_size=60)
@@ -72,6 +74,15 @@ def over_the_wire(message: Message) -> Message:
     return from_delivery(method.exchange, method.routing_key, content.properties, body)
 
 
+def delivered(exchange: str, routing_key: str, properties: Basic.Properties, body: bytes = b"{}") -> Message:
+    """Read what a broker delivers with these properties, from the payloads of its frames."""
+    method = frame.marshal(Basic.Deliver("tag", 1, False, exchange, routing_key), CHANNEL)[7:-1]
+    return from_frames(method, ContentHeader(body_size=len(body), properties=properties).marshal(), body)
+
+
+DELIVERED = frame.marshal(Basic.Deliver("tag", 1, False, RECORDS, "person.upsert"), CHANNEL)[7:-1]
+
+
 def record(**said: Any) -> Message:
     values: dict[str, Any] = {"exchange": RECORDS, "type": "person.upsert", "message_id": "m", "vpd": "999"}
     return Message(**(values | {"body": b"{}"} | said))
@@ -84,6 +95,76 @@ def headers(**said: Any) -> Basic.Properties:
 @given(messages)
 def test_a_message_comes_off_the_wire_as_it_went_on(message: Message) -> None:
     assert over_the_wire(message) == message
+
+
+@given(messages)
+def test_the_frames_of_a_message_say_what_the_librarys_decoder_says(message: Message) -> None:
+    method, content, *parts = frames_of(message)
+    body = b"".join(part.value for part in parts)
+    read = delivered(method.exchange, method.routing_key, content.properties, body)
+    assert read == from_delivery(method.exchange, method.routing_key, content.properties, body) == message
+
+
+names = st.sampled_from(["vpd", "stream", "code", "line", "file_no", "replay", "x-first-death-queue", "other"])
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(width=32), words,
+    st.lists(st.integers(0, 9), max_size=2), st.dictionaries(short, words, max_size=2),
+)  # fmt: skip
+
+
+seconds = st.integers(0, 2**33).map(lambda after: datetime.fromtimestamp(after, UTC))
+OURS = {"content_type": "application/json", "delivery_mode": 2, "timestamp": datetime(2026, 3, 3, tzinfo=UTC)}
+"""What every message of ours has."""
+
+
+@example({"vpd": 2**40, "line": 2**40, "x-delivery-count": 2**40}, OURS)
+@example({"x-first-death-queue": "people.records", "vpd": "999"}, OURS)
+@example({"x-first-death-queue": 2**40}, OURS)
+@example({"line": "seven"}, OURS)
+@example({"vpd": "999"}, OURS | {"content_encoding": "utf-8", "priority": 1, "message_id": "m", "app_id": "a"})
+@example({"vpd": "999"}, OURS | {"reply_to": "r", "expiration": "9"})
+@example({"vpd": "999"}, OURS | {"timestamp": datetime(2110, 1, 1, tzinfo=UTC)})
+@given(
+    st.dictionaries(names, values, max_size=5),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "content_type": short, "content_encoding": short, "delivery_mode": st.integers(1, 2), "app_id": short,
+            "priority": st.integers(0, 9), "correlation_id": short, "reply_to": short, "expiration": short,
+            "message_id": short, "message_type": short, "timestamp": seconds,
+        },
+    ) | st.fixed_dictionaries(
+        {"content_type": short, "delivery_mode": st.integers(1, 2), "timestamp": seconds},
+        optional={"correlation_id": short, "message_id": short, "message_type": short},
+    ),
+)  # fmt: skip
+def test_whatever_a_stranger_writes_reads_as_the_librarys_decoder_reads_it(
+    said: dict[str, Any], others: dict[str, Any]
+) -> None:
+    content = ContentHeader(properties=Basic.Properties(headers=said, **others)).marshal()
+    read = ContentHeader()
+    read.unmarshal(content)
+    expected = from_delivery(RECORDS, "person.upsert", read.properties, b"")
+    assert from_frames(DELIVERED, content, b"") == expected
+
+
+def test_properties_that_nobody_can_read_leave_a_message_with_empty_identity() -> None:
+    content = ContentHeader(properties=headers(vpd="999", line=7)).marshal()[:20]
+    read = from_frames(DELIVERED, content, b"hello")
+    assert (read.vpd, read.line, read.type, read.body) == ("", 0, "person.upsert", b"hello")
+
+
+def test_properties_that_end_too_soon_read_as_the_librarys_decoder_reads_them() -> None:
+    properties = properties_of(record(file="a.DAT", file_no=7, line=2**40, timestamp=1_772_496_000))
+    content = ContentHeader(properties=properties).marshal()
+    for cut in range(len(content)):
+        read = ContentHeader()
+        try:
+            read.unmarshal(content[:cut])
+        except (IndexError, ValueError, struct.error):
+            read = ContentHeader()
+        expected = from_delivery(RECORDS, "person.upsert", read.properties, b"")
+        assert from_frames(DELIVERED, content[:cut], b"") == expected
 
 
 def test_a_message_without_an_address_comes_back_addressed_by_its_type() -> None:
