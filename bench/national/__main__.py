@@ -35,12 +35,16 @@ def _parts(running: Servers, sizes: Sizes, _: argparse.Namespace, keep: Keep) ->
 
 
 def _whole(running: Servers, sizes: Sizes, options: argparse.Namespace, keep: Keep) -> None:
-    runs: list[Any] = []
-    for records in options.records or sizes.records:
-        largest = records == max(options.records or sizes.records)
-        profiles = options.results / "profiles" if options.profile and largest else None
+    wanted = options.records or sizes.records
+    runs = [run for run in options.before.get("whole", ()) if all(abs(run["records"] - one) > 10 for one in wanted)]
+    for records in wanted:
+        profiles = options.results / "profiles" if options.profile and records == max(wanted) else None
         runs.append(whole.run(running, records, trusts=int(sizes.trusts), tapped=not options.no_tap, profiles=profiles))
-        keep("whole", runs)
+        keep("whole", sorted(runs, key=lambda run: run["records"]))
+
+
+def _alone(running: Servers, sizes: Sizes, _: argparse.Namespace, keep: Keep) -> None:
+    keep("alone", whole.run(running, int(sizes.alone_records), tapped=False))
 
 
 def _peers(running: Servers, sizes: Sizes, _: argparse.Namespace, keep: Keep) -> None:
@@ -75,8 +79,8 @@ def _replicas(running: Servers, sizes: Sizes, options: argparse.Namespace, keep:
 
 
 STAGES: Final[dict[str, Stage]] = {
-    "limits": _limits, "parts": _parts, "whole": _whole, "peers": _peers, "latency": _latency, "dead": _dead,
-    "replicas": _replicas, "backlog": _backlog,
+    "limits": _limits, "parts": _parts, "alone": _alone, "peers": _peers, "whole": _whole, "latency": _latency,
+    "dead": _dead, "replicas": _replicas, "backlog": _backlog,
 }  # fmt: skip
 """In the order in which they run: the outages come last, as they kill the servers."""
 
@@ -107,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     path: Path = options.results / NAME
     results = json.loads(path.read_text()) if path.exists() and (options.add or options.document) else {}
+    options.before = dict(results)
     if not options.document:
         _measure(options, results, path)
     print(report.text(results))

@@ -19,9 +19,6 @@ from bench.national.world import AWAY, FILES, Servers, World, world
 SMALL: Final = "902"
 PEOPLE: Final = 1_000
 RECORDS: Final = 300
-SCAN_SECONDS: Final = 2.0
-"""How often folders are looked at: what a service does unless told otherwise."""
-
 SECONDS: Final = 300.0
 """A changes file that takes longer than this ends the run."""
 
@@ -31,7 +28,7 @@ _COMPLETE: Final = "SELECT 1 FROM ingest.files WHERE vpd = $1 AND name = $2 AND 
 def run(servers: Servers, quiet: int, beside: int, full: int) -> dict[str, Any]:
     """Measure ``quiet`` files, then up to ``beside`` while another trust's full file of ``full`` records runs."""
     lms = {VPD: AWAY, SMALL: FILES | {"batch": "5000"}}
-    with world(servers, lms, scan_seconds=SCAN_SECONDS) as bridge:
+    with world(servers, lms) as bridge:
         bridge.start()
         _settle(bridge, files.write_full(bridge.folder / "written", SMALL, PEOPLE))
         numbers = iter(range(2, 1_000_000))

@@ -69,8 +69,7 @@ def _all_rates(results: Results) -> dict[str, float]:
         "file to broker": results.get("to broker", {}).get("per second", 0),
         "broker to state and events": results.get("to state", {}).get("per second", 0),
     }
-    if results.get("whole"):
-        rates["the whole"] = max(results["whole"], key=lambda run: run["records"])["per second"]
+    rates["the whole"] = results.get("alone", {}).get("per second", 0)
     dead = results.get("dead letters", {})
     rates |= {"dead letters replayed": dead.get("replay per second", 0)}
     rates |= {f"peer: {name}": said["per second"] for name, said in results.get("peers", {}).items()}
@@ -85,24 +84,28 @@ def _rates(results: Results) -> str:
 
 
 def _whole(results: Results) -> str:
-    rows = []
-    for run in results.get("whole", ()):
-        cpu = sum(run["cpu seconds"].values()) / run["records"] * 1e6
-        peaks = [mib for name, mib in run["peak MiB"].items() if name not in SERVERS]
-        rows.append(
-            (f"{run['records']:,}", f"{run['seconds']:,.1f}", f"{run['per second']:,.0f}", f"{cpu:,.0f}",
-             f"{max(peaks):.0f}", _dearest(run), f"{run['counted'].get('events', 0):,}")
-        )  # fmt: skip
+    rows = [(f"{run['records']:,}", *_run(results, run), f"{run['counted']['events']:,}") for run in _tapped(results)]
+    if alone := results.get("alone"):
+        rows.append((f"{alone['records']:,}, nobody listening", *_run(results, alone), "not heard"))
     head = (
-        "Records",
-        "Seconds",
-        "a second",
-        "CPU µs a record",
-        "largest process MiB",
-        "CPU goes to",
+        "Records", "Seconds", "a second", "CPU µs a record", "cores in use", "largest process MiB", "CPU goes to",
         "events, each once",
-    )
-    return "The whole, every run proved line by line and event by event:\n\n" + _table(head, rows) if rows else ""
+    )  # fmt: skip
+    return "The whole, every run proved line by line:\n\n" + _table(head, rows) if rows else ""
+
+
+def _tapped(results: Results) -> Sequence[Results]:
+    return [run for run in results.get("whole", ()) if "events" in run["counted"]]
+
+
+def _run(results: Results, run: Results) -> tuple[str, ...]:
+    used = sum(run["cpu seconds"].values())
+    peaks = [mib for name, mib in run["peak MiB"].items() if name not in SERVERS]
+    cores = f"{used / run['seconds']:.2f} of {results.get('machine', {}).get('cores', '?')}"
+    return (
+        f"{run['seconds']:,.1f}", f"{run['per second']:,.0f}", f"{used / run['records'] * 1e6:,.0f}", cores,
+        f"{max(peaks):.0f}", _dearest(run),
+    )  # fmt: skip
 
 
 def _dearest(run: Results) -> str:

@@ -28,6 +28,8 @@ class Sizes:
     """Records of the full files of the whole, one run each: 10000,100000,1000000,5000000 judges every goal."""
     trusts: float = field(default_factory=_number("TRUSTS", 1))
     """Trusts among which the records of a run of the whole are shared."""
+    alone_records: float = field(default_factory=_number("ALONE_RECORDS", 100_000))
+    """Records of the run that is compared with peers and limits: nobody listens to its events."""
     part_records: float = field(default_factory=_number("PART_RECORDS", 60_000))
     part_rounds: float = field(default_factory=_number("PART_ROUNDS", 3))
     limit_records: float = field(default_factory=_number("LIMIT_RECORDS", 200_000))

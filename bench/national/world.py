@@ -32,6 +32,9 @@ AWAY: Final = {"driver": "sandbox", "url": "http://127.0.0.1:9", "token_file": "
 FILES: Final = {"driver": "files"}
 """An LMS that is a folder: effects leave as CSV files, so that it can be seen when."""
 
+SCAN_SECONDS: Final = 2.0
+"""How often jobs look for work unprompted: what a service does unless told otherwise."""
+
 START_SECONDS: Final = 600
 """Seconds a service may take to start, on a machine that does much else as well."""
 
@@ -88,7 +91,6 @@ class World:
     asker: Asker
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    scan_seconds: float = 0.2
 
     def start(
         self, *names: str, replicas: Mapping[str, int] | None = None, module: str = "", wait: bool = True
@@ -126,7 +128,7 @@ class World:
             "ESRBRIDGE_ARCHIVE": str(self.folder / "archive"),
             "ESRBRIDGE_PORT": str(self.ports[name]),
             "ESRBRIDGE_API_TOKEN": TOKEN,
-            "ESRBRIDGE_SCAN_SECONDS": str(self.scan_seconds),
+            "ESRBRIDGE_SCAN_SECONDS": str(SCAN_SECONDS),
             "ESRBRIDGE_SETTLE_SECONDS": "0",
             "ESRBRIDGE_NOW": files.NOW,
         }
@@ -165,7 +167,7 @@ class World:
 
 
 @contextmanager
-def world(servers: Servers, trusts: Mapping[str, Mapping[str, Any]], *, scan_seconds: float = 0.2) -> Iterator[World]:
+def world(servers: Servers, trusts: Mapping[str, Mapping[str, Any]]) -> Iterator[World]:
     """Make a bridge for these trusts, each with an LMS; nothing runs yet. Ends its processes at the end."""
     name = f"world_{next(_numbers)}"
     folder = servers.folder / name
@@ -179,7 +181,7 @@ def world(servers: Servers, trusts: Mapping[str, Mapping[str, Any]], *, scan_sec
     migrate_now(make_engine(url, name="migrate", statement_seconds=None), passwords)
     queues = Queues(servers.broker.url)
     queues.clear()
-    made = World(servers, folder, name, url, passwords, queues, Asker(url), scan_seconds=scan_seconds)
+    made = World(servers, folder, name, url, passwords, queues, Asker(url))
     try:
         yield made
     finally:

@@ -32,9 +32,9 @@ TURN: Final = 4_000
 FAULTY: Final = 1_000
 """Faulty records after which a turn ends: they are written with the note, which must not grow without bounds."""
 
-IN_FLIGHT: Final = 4_000
+IN_FLIGHT: Final = 2_000
 """Records of one file that may be on their way, sent but without a fate. Another trust's records wait behind them in
-the same queues, so this is what a full file costs the others: about a second. More would not make it faster."""
+the same queues, so this is what a full file costs the others: about half a second. More would not make it faster."""
 
 ROOM: Final = 4
 """A file goes on once there is room for such a share of ``IN_FLIGHT``: not for each record that has met its fate."""
