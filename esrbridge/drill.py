@@ -26,6 +26,7 @@ from esrbridge.drill_completions import Refused, Silence
 from esrbridge.drill_files import Gap, Half
 from esrbridge.drill_incidents import Incident, Verdict
 from esrbridge.drill_letters import Burst, Poison
+from esrbridge.drill_lms import SECRETS, TOKEN, Barred
 from esrbridge.drill_stage import LAST_NIGHT, MAIL, NOW, Place, at, look
 from esrbridge.embedded import Bridge
 from esrbridge.once import CONFIG, with_bridge
@@ -34,7 +35,7 @@ from services.console.checking import forget_profiles
 from shared.clock import FixedClock
 from shared.errors import ConfigurationError
 
-KINDS: Final[tuple[type[Incident], ...]] = (Poison, Burst, Gap, Half, Leavers, Mistaken, Silence, Refused)
+KINDS: Final[tuple[type[Incident], ...]] = (Poison, Burst, Gap, Half, Leavers, Mistaken, Silence, Refused, Barred)
 DRAWN: Final = 5
 FIRST_VPD: Final = 951
 DRAW: Final = "drill.json"
@@ -91,6 +92,8 @@ def begin(folder: Path, draw: Draw) -> None:
     async def live(bridge: Bridge) -> dict[str, Any]:
         for night in range(LAST_NIGHT + 1):
             clock.set(at(night, 6, 30))
+            for one in incidents:
+                one.happens(night)
             _deliver(incidents, "from-esr", night)
             await bridge.until_idle(at_once=False)
             if night == LAST_NIGHT:
@@ -150,6 +153,11 @@ class Terminal:
         self.typed.append(f"cp FOLDER/{MAIL}/{vpd}/* FOLDER/{vpd}/from-esr/")
         for path in sorted((self.folder / MAIL / vpd).iterdir()):
             shutil.copy(path, self.folder / vpd / "from-esr" / path.name)
+
+    def renew_secret(self, vpd: str) -> None:
+        """Put the token that was sent to the operator where the trust's old one stands."""
+        self.typed.append(f"cp FOLDER/{MAIL}/{vpd}/{TOKEN} FOLDER/{SECRETS}/lms-{vpd}")
+        shutil.copy(self.folder / MAIL / vpd / TOKEN, self.folder / SECRETS / f"lms-{vpd}")
 
 
 def solve(folder: Path) -> list[str]:

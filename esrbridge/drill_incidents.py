@@ -26,6 +26,9 @@ class Shell(Protocol):
     def copy_mail(self, vpd: str) -> None:
         """Copy what was sent to the operator into the trust's ``from-esr``."""
 
+    def renew_secret(self, vpd: str) -> None:
+        """Put the token that was sent to the operator where the trust's old one stands."""
+
 
 @dataclass(slots=True)
 class Verdict:
@@ -73,6 +76,10 @@ class Incident(ABC):
     def prepare(self) -> None:
         """Lay out what has to be there before the first night."""
         self.place.prepare()
+
+    def happens(self, number: int) -> None:
+        """Let happen what happens before a night's files come, other than files."""
+        del number
 
     def night(self, number: int) -> Files:
         """Return the files that ESR sends in a night: on the first the full file, then something small."""

@@ -77,6 +77,10 @@ def _cheat(folder: Path) -> None:
             which = ("--reference", case["reference"])
             shell.esrbridge("completions", "settle", "FOLDER", *which, *why, *of[kind].trust)
 
+    of["barred"]._accepts("anything")  # type: ignore[attr-defined]
+    (folder / "secrets" / f"lms-{of['barred'].vpd}").write_text("anything")
+    shell.esrbridge("once", "FOLDER", *of["barred"].now)
+
 
 async def _discard_everything(bridge: Bridge) -> dict[str, Any]:
     operator = Operator(bridge.components["console"].work, "ann")
@@ -108,6 +112,7 @@ def test_the_model_solution_clears_every_kind_of_incident(told: Told) -> None:
         ("mistaken", "nothing was released"),
         ("silence", "none was given up or withdrawn"),
         ("refused", "none was given up or withdrawn"),
+        ("barred", "the learning system was left as it is"),
     ],
 )
 def test_making_an_incident_go_away_without_clearing_it_is_told(told: Told, kind: str, sentence: str) -> None:

@@ -18,7 +18,7 @@ from services.outbound.lms.port import (
     News,
     Sought,
 )
-from shared.errors import LmsUnavailableError
+from shared.errors import LmsMisconfiguredError, LmsUnavailableError
 
 DEADLINE: Final = 30.0
 AT_ONCE: Final = 200
@@ -148,6 +148,8 @@ class SandboxDriver:
         absent = method == "GET" and response.status_code == httpx.codes.NOT_FOUND
         if response.is_success or absent:
             return response
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise LmsMisconfiguredError("the LMS answered HTTP 401: it refuses the token ('lms.token_file')")
         raise LmsUnavailableError(f"the LMS answered HTTP {response.status_code}")
 
 

@@ -17,7 +17,7 @@ from services.outbound.lms.files import FilesDriver
 from services.outbound.lms.port import Account, Answer, Candidate, Certification, Evidence, ProfileField
 from services.outbound.lms.sandbox import SandboxDriver
 from shared.clock import FixedClock
-from shared.errors import LmsUnavailableError
+from shared.errors import LmsMisconfiguredError, LmsUnavailableError
 
 Driver = SandboxDriver | FilesDriver
 
@@ -233,7 +233,7 @@ async def test_being_asked_to_slow_down_is_waited_for(sandbox: SandboxDriver, lm
 
 async def test_a_wrong_token_leaves_everything_to_be_done_and_is_not_repeated(lms: SandboxLms) -> None:
     driver = SandboxDriver("http://lms.example", "wrong-canary", httpx.ASGITransport(create_app(lms, token=TOKEN)))
-    with pytest.raises(LmsUnavailableError, match="401") as refused:
+    with pytest.raises(LmsMisconfiguredError, match="401") as refused:
         await driver.ensure_account([ZOE])
     assert "canary" not in str(refused.value)
     await driver.close()
