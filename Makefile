@@ -4,7 +4,7 @@ SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
-.PHONY: help install demo demo-console drill browser test test-fast e2e lint types check format up bench bench-national bench-nation crash-points fuzz histories five-years month million big-file faulty-files clean
+.PHONY: help install demo demo-console drill browser test test-fast e2e lint types check format up bench bench-national bench-nation bench-search crash-points fuzz histories five-years month million big-file faulty-files clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -101,6 +101,9 @@ bench-nation: .venv/.bench ## the same at the sizes that the goals speak of (a n
 		ESRBRIDGE_BENCH_CHANGES_QUIET=1000 ESRBRIDGE_BENCH_CHANGES_BESIDE=1000 ESRBRIDGE_BENCH_LETTERS=100000 \
 		ESRBRIDGE_BENCH_OUTAGE_SECONDS=3600 ESRBRIDGE_BENCH_OUTAGE_RECORDS=100000 ESRBRIDGE_BENCH_REPLICA_RECORDS=200000 \
 		$(RUN)/python -m bench.national $(BENCH)
+
+bench-search: .venv/.ready ## time lists and searches of a million dead letters and five million lines, and write docs/performance.md
+	@$(RUN)/python -m bench.search $(BENCH)
 
 .venv/.bench: .venv/.ready
 	@$(UV) sync --locked --quiet --inexact --group bench

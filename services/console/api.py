@@ -124,7 +124,9 @@ def _add_lists(router: APIRouter, reader: Reader, work: Work, watch: Watch) -> N
         after: Word = "",
         limit: Limit = PAGE,
     ) -> list[dict[str, Any]]:
-        """Dead letters that pass every filter, by file and line (by age where only ``since`` or ``until`` is given).
+        """Dead letters that pass every filter, by file and line.
+
+        With ``since`` or ``until`` by age, unless a file, staff number, assignee or ticket is given.
 
         Where there may be more, the header ``Link`` names the next page: ``after`` is the id of the last letter.
         """

@@ -1,5 +1,6 @@
 """Which letters a plan is about, and what is to be expected of each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.console import store
 from services.console.checking import Schemas
 from services.console.forecast import Forecast, Known, forecast, forecast_discard
-from services.console.search import Search, order, query
+from services.console.search import Search, first, order
 from services.console.tables import ITEMS, LETTERS, LINE_FATES
 from shared.accounting import Block, Fate, block_of
 from shared.clock import Clock
@@ -25,9 +26,10 @@ NO_SEARCH: Final[dict[str, Any]] = {"none": True}
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """How far collecting has come: letters so far, ids looked at, the letter collected last."""
+    """How far collecting has come: letters so far, what they are to do, ids looked at, the letter collected last."""
 
     total: int
+    expected: dict[str, int]
     seen: int
     last: str
     ended: bool
@@ -44,13 +46,16 @@ class Collector:
         """Add the next letters to a plan, each with what is to be expected of it."""
         search = None if row.selection == NO_SEARCH else msgspec.convert(row.selection, Search)
         letters = await (self._named(connection, row) if search is None else self._found(connection, row, search))
+        counted = Counter(row.expected)
         if letters:
             told = await self._forecasts(connection, row, letters)
             found = [_item(row, place, one, told[one.id]) for place, one in enumerate(letters, row.total + 1)]
             await connection.execute(insert(ITEMS), found)
+            counted.update(one["expected"] for one in found)
         seen = row.collected + STRETCH
         ended = seen >= len(row.ids) if search is None else len(letters) < STRETCH
-        return Stretch(row.total + len(letters), seen, letters[-1].id if letters else row.after, ended)
+        last = letters[-1].id if letters else row.after
+        return Stretch(row.total + len(letters), dict(counted), seen, last, ended)
 
     async def _named(self, connection: AsyncConnection, row: store.AnyRow) -> Sequence[store.AnyRow]:
         wanted = row.ids[row.collected : row.collected + STRETCH]
@@ -60,15 +65,11 @@ class Collector:
 
     async def _found(self, connection: AsyncConnection, row: store.AnyRow, search: Search) -> Sequence[store.AnyRow]:
         """Return the next letters that match; those that came after the plan was asked for are not in it."""
-        place = order(search)
-        matching = query(row.vpd, search, self._clock.now()).where(LETTERS.c.first_at <= row.created_at)
+        more = [LETTERS.c.first_at <= row.created_at]
         if row.ids:
-            matching = matching.where(LETTERS.c.id.in_(row.ids))
-        if row.after:
-            last = await store.find(connection, row.vpd, row.after)
-            matching = matching.where(tuple_(*place) > tuple_(*(getattr(last, column.name) for column in place)))
-        rows: Sequence[store.AnyRow] = (await connection.execute(matching.order_by(*place).limit(STRETCH))).all()
-        return rows
+            more.append(LETTERS.c.id.in_(row.ids))
+        last = await store.find(connection, row.vpd, row.after) if row.after else None
+        return await first(connection, row.vpd, search, self._clock.now(), last, STRETCH, *more)
 
     async def _forecasts(
         self, connection: AsyncConnection, row: store.AnyRow, letters: Sequence[store.AnyRow]

@@ -19,6 +19,8 @@ State = Literal["open", "replayed", "resolved", "discarded"]
 Kind = Literal["replay", "discard"]
 OperationState = Literal["collecting", "proposed", "planned", "running", "paused", "halted", "stopped", "done"]
 
+STATES: Final[tuple[State, ...]] = ("open", "replayed", "resolved", "discarded")
+
 ALIVE: Final = ("collecting", "proposed", "planned", "running", "paused", "halted")
 """States of an operation that has not ended."""
 

@@ -1,5 +1,6 @@
 """Dead letters by cause: code, queue and type, never by the text of a reason."""
 
+from collections import Counter
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -34,6 +35,15 @@ async def groups(connection: AsyncConnection, vpd: str, state: State = "open") -
         }
         for row in rows
     ]
+
+
+async def by_code(connection: AsyncConnection, vpd: str) -> tuple[dict[str, int], frozenset[str]]:
+    """Return how many open letters a trust has, by code, and the codes of which there are more than that."""
+    counted: Counter[str] = Counter()
+    causes = await groups(connection, vpd)
+    for one in causes:
+        counted[one["code"]] += one["letters"]
+    return dict(counted), frozenset(one["code"] for one in causes if one["more"])
 
 
 _GROUPS: Final = text(

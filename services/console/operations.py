@@ -1,14 +1,17 @@
 """Operations upon many letters as they are stored and shown."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console import store
 from services.console.domain import DeadLetterError, Operation
 from services.console.tables import ITEMS, OPERATIONS
 from shared.db.unit import Unit
+
+COUNTED: Final = 20_000
+"""Letters in one state up to which they are counted, unless those in another are as many."""
 
 
 async def listed(connection: AsyncConnection, vpd: str, *, before: int = 0, limit: int = 50) -> list[dict[str, Any]]:
@@ -25,9 +28,7 @@ async def shown(connection: AsyncConnection, vpd: str, number: int) -> dict[str,
     row = (await connection.execute(found)).first()
     if row is None:
         raise DeadLetterError(f"trust {vpd} has no operation {number}")
-    told = select(ITEMS.c.expected, func.count()).where(items_of(vpd, number)).group_by(ITEMS.c.expected)
-    expected = {one[0]: one[1] for one in await connection.execute(told)}
-    return _told(row) | {"expected": expected, "letters": await counts(connection, vpd, number)}
+    return _told(row) | {"expected": row.expected, "letters": await counts(connection, vpd, number)}
 
 
 async def items(
@@ -52,9 +53,23 @@ async def items(
 
 
 async def counts(connection: AsyncConnection, vpd: str, number: int) -> dict[str, int]:
-    """Return how many letters of a plan are in which state."""
-    query_ = select(ITEMS.c.state, func.count()).where(items_of(vpd, number)).group_by(ITEMS.c.state)
-    return {row[0]: row[1] for row in await connection.execute(query_)}
+    """Return how many letters of a plan are in which state.
+
+    Two numbers need no counting: letters beyond the place that a run has come to wait, and in one state are those that
+    are in no other. So all but one are counted to their end, and that one is left to be the one that most are in.
+    """
+    most = COUNTED
+    while True:
+        rows = (await connection.execute(_COUNTS, {"vpd": vpd, "operation": number, "most": most})).all()
+        found = {row.state: row.letters for row in rows if row.letters}
+        cut_short = [state for state, letters in found.items() if letters >= most]
+        if len(cut_short) <= 1:
+            break
+        most *= 4
+    for state in cut_short:
+        found[state] = rows[0].place - sum(letters for name, letters in found.items() if name != state)
+    waiting = rows[0].total - rows[0].place if rows else 0
+    return found | ({"waiting": waiting} if waiting else {})
 
 
 def operation_of(row: store.AnyRow) -> Operation:
@@ -89,3 +104,15 @@ def of(row: store.AnyRow) -> Any:  # noqa: ANN401 - an update
 def items_of(vpd: str, number: int) -> Any:  # noqa: ANN401 - a condition
     """Return the condition that a letter belongs to an operation."""
     return (ITEMS.c.vpd == vpd) & (ITEMS.c.operation == number)
+
+
+_COUNTS: Final = text(
+    "WITH RECURSIVE states AS ((SELECT state FROM console.operation_letters "
+    "WHERE vpd = :vpd AND operation = :operation ORDER BY state LIMIT 1) UNION ALL "
+    "SELECT n.state FROM states s CROSS JOIN LATERAL (SELECT state FROM console.operation_letters "
+    "WHERE vpd = :vpd AND operation = :operation AND state > s.state ORDER BY state LIMIT 1) n) "
+    "SELECT o.place, o.total, s.state, c.letters FROM console.operations o LEFT JOIN states s ON s.state <> 'waiting' "
+    "CROSS JOIN LATERAL (SELECT count(*) AS letters FROM (SELECT 1 FROM console.operation_letters WHERE vpd = :vpd "
+    "AND operation = :operation AND state = s.state LIMIT :most) AS counted) c WHERE o.vpd = :vpd AND o.id = :operation"
+)
+"""Goes from state to state by the index, and counts no further than is asked for."""

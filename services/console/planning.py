@@ -164,6 +164,7 @@ class Planner:
         """Add the next letters to a plan; return whether there may be more."""
         found = await self._collector.add_some(unit.connection, row)
         values: dict[str, Any] = {"total": found.total, "collected": found.seen, "after": found.last}
+        values["expected"] = found.expected
         if found.ended:
             alone = {"replays_alone": self.limits.replays_alone, "discards_alone": self.limits.discards_alone}
             state = "proposed" if large(row.kind, found.total, **alone) else "planned"

@@ -28,6 +28,11 @@ METADATA: Final = MetaData(schema=SCHEMA)
 OUTBOX: Final = tables.outbox(METADATA)
 LINE_FATES: Final = tables.line_fates(METADATA)
 
+BESIDE: Final = ("assignee", "hold_until")
+"""Columns that stand in indexes, so that letters which are assigned or held are passed over without being read."""
+BESIDE_SOME: Final = ("cause", "first_at", "hold_until")
+"""The same of the letters of one assignee or ticket."""
+
 LETTERS: Final = Table(
     "dead_letters",
     METADATA,
@@ -61,10 +66,10 @@ LETTERS: Final = Table(
     Column("outcome", Text, nullable=False, server_default="", comment="what became of its line in the end"),
     Index("dead_letters_by_state", "vpd", "state", "code", "file_no", "line", "id"),
     Index("dead_letters_by_line", "vpd", "file", "line"),
-    Index("dead_letters_by_place", "vpd", "state", "file_no", "line", "id"),
-    Index("dead_letters_by_age", "vpd", "state", "first_at", "id"),
-    Index("dead_letters_by_cause", "vpd", "state", "cause", "file_no", "line", "id"),
-    Index("dead_letters_by_type", "vpd", "state", "type", "file_no", "line", "id"),
+    Index("dead_letters_by_place", "vpd", "state", "file_no", "line", "id", postgresql_include=BESIDE),
+    Index("dead_letters_by_age", "vpd", "state", "first_at", "id", postgresql_include=BESIDE),
+    Index("dead_letters_by_cause", "vpd", "state", "cause", "file_no", "line", "id", postgresql_include=BESIDE),
+    Index("dead_letters_by_cause_age", "vpd", "state", "cause", "first_at", "id", postgresql_include=BESIDE),
     Index(
         "dead_letters_by_assignee",
         "vpd",
@@ -73,9 +78,20 @@ LETTERS: Final = Table(
         "file_no",
         "line",
         "id",
+        postgresql_include=BESIDE_SOME,
         postgresql_where=text("assignee <> ''"),
     ),
-    Index("dead_letters_by_code_age", "vpd", "state", "code", "first_at", "id"),
+    Index(
+        "dead_letters_by_ticket",
+        "vpd",
+        "ticket",
+        "state",
+        "file_no",
+        "line",
+        "id",
+        postgresql_include=BESIDE_SOME,
+        postgresql_where=text("ticket <> ''"),
+    ),
     Index("dead_letters_held", "vpd", "hold_until", postgresql_where=text("hold_until IS NOT NULL")),
     Index("dead_letters_by_subject", "vpd", "subject", postgresql_where=text("subject <> ''")),
     Index("dead_letters_undescribed", "vpd", "id", postgresql_where=text("cause = ''")),
@@ -119,6 +135,8 @@ ACTIONS: Final = Table(
     Column("after", JSONB, nullable=False, server_default="{}"),
     Index("actions_by_letter", "vpd", "letter", "id"),
     Index("actions_by_time", "vpd", "at", "id"),
+    Index("actions_by_who", "vpd", "who", "at", "id"),
+    Index("actions_by_deed", "vpd", "action", "at", "id"),
     Index("actions_by_operation", "vpd", "operation", "id", postgresql_where=text("operation <> 0")),
 )
 
@@ -137,6 +155,7 @@ OPERATIONS: Final = Table(
     Column("collected", Integer, nullable=False, server_default="0", comment="ids, or letters, looked at so far"),
     Column("after", Text, nullable=False, server_default="", comment="the letter collected last"),
     Column("total", Integer, nullable=False, server_default="0"),
+    Column("expected", JSONB, nullable=False, server_default="{}", comment="how many letters are to do what"),
     Column("approver", Text, nullable=False, server_default=""),
     Column("starter", Text, nullable=False, server_default=""),
     Column("canary", Integer, nullable=False),

@@ -103,6 +103,12 @@ async def codes(connection: AsyncConnection, vpd: str, file: str) -> dict[int, s
     return {row.line: row.code for row in await connection.execute(query)}
 
 
+async def code(connection: AsyncConnection, vpd: str, file: str, line: int) -> str:
+    """Return why a line's owner gave it up; empty where that is not known."""
+    mine = (LINE_CODES.c.vpd == vpd) & (LINE_CODES.c.file == file) & (LINE_CODES.c.line == line)
+    return await connection.scalar(select(LINE_CODES.c.code).where(mine)) or ""
+
+
 async def keep_codes(connection: AsyncConnection, said: Sequence[tuple[str, str, int, str]]) -> None:
     """Keep why owners gave lines up: (trust, file, line, code)."""
     rows = sorted({(vpd, file, line): code for vpd, file, line, code in said}.items())

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.ingest import answers_store, roster, store, watch
+from services.ingest import answers_store, roster, watch
+from services.ingest import listing as files_list
 from services.ingest.actions import Action, FileDesk, offers
+from services.ingest.domain import Status
 from services.ingest.requests import FileActionError, Requests, listing
 from shared.accounting import Fate
 from shared.db.engine import Reader
@@ -18,6 +20,8 @@ from shared.db.ledger import Ledger
 from shared.db.unit import Work
 
 Vpd = Annotated[str, Path(pattern=r"^[0-9]{3,4}$")]
+After = Annotated[str, Query(max_length=600, pattern=r"^[^\x00]*$", description="A place in the list.")]
+Limit = Annotated[int, Query(ge=1, le=files_list.MOST)]
 
 
 class Decision(BaseModel):
@@ -79,10 +83,34 @@ async def _refusals() -> AsyncIterator[None]:
 def _add_reading(router: APIRouter, reader: Reader, work: Work) -> None:
 
     @router.get("/files")
-    async def files(vpd: Vpd) -> list[dict[str, Any]]:
-        """Every file that came, its status and its account."""
+    async def files(
+        vpd: Vpd,
+        status: Status | None = None,
+        unsettled: bool = False,
+        requests: bool = True,
+        after: After = "",
+        before: After = "",
+        limit: Limit = files_list.PAGE,
+    ) -> list[dict[str, Any]]:
+        """Files that came, their status and account, the newest first, in pages.
+
+        The next page is after ``<received_at>~<name>~<sha256>`` of the last, the one above before that of the first.
+        ``unsettled``: only those that wait or are at work. ``requests=false``: without what came by requests.
+        """
         async with reader.trust(vpd) as connection:
-            return await store.overview(connection, vpd)
+            try:
+                return await files_list.page(
+                    connection,
+                    vpd,
+                    after,
+                    limit,
+                    before=before,
+                    status=status,
+                    unsettled=unsettled,
+                    requests=requests,
+                )
+            except ValueError as error:
+                raise HTTPException(422, "'after' or 'before' is not what a page ended with") from error
 
     @router.get("/files/{name}")
     async def file(vpd: Vpd, name: str) -> list[dict[str, Any]]:
@@ -124,7 +152,7 @@ def _add_reading(router: APIRouter, reader: Reader, work: Work) -> None:
 async def detail(connection: AsyncConnection, vpd: str, name: str) -> list[dict[str, Any]]:
     """Return every arrival of a name with its confirmations and the actions it offers."""
     answers = await answers_store.of_file(connection, vpd, name)
-    found = [file for file in await store.overview(connection, vpd) if file["name"] == name]
+    found = await files_list.of_name(connection, vpd, name)
     return [file | {"confirmations": answers, "offers": offers(file["status"], file["code"])} for file in found]
 
 
@@ -136,6 +164,6 @@ async def line_fate(
     fate = block.get(line).fate if block else None
     if not fate:
         return None
-    codes = await answers_store.codes(connection, vpd, name) if fate is Fate.DEAD_LETTERED else {}
+    code = await answers_store.code(connection, vpd, name, line) if fate is Fate.DEAD_LETTERED else ""
     told = {"file": name, "line": line, "fate": fate.group, "rule": fate.name.lower(), "reason": fate.reason}
-    return told | ({"code": codes[line]} if line in codes else {})
+    return told | ({"code": code} if code else {})

@@ -33,6 +33,9 @@ UNANSWERED: Final = (
 )
 """SQL condition: the sender of a file has not been told yet what became of it."""
 
+OF_FOLDERS: Final = "name NOT LIKE 'api-%' AND name NOT LIKE 'moodle-%'"
+"""SQL condition: the bridge has not made the file itself, of what an LMS sent or answered by requests."""
+
 FILES: Final = Table(
     "files",
     METADATA,
@@ -81,6 +84,9 @@ FILES: Final = Table(
     ),
     Column("purged_at", DateTime(timezone=True), comment="its bytes were removed from the archive"),
     Index("files_by_stream", "vpd", "stream", "number"),
+    Index("files_by_arrival", "vpd", "received_at", "name", "sha256"),
+    Index("files_by_status", "vpd", "status", "received_at", "name", "sha256"),
+    Index("files_of_folders", "vpd", "received_at", "name", "sha256", postgresql_where=text(OF_FOLDERS)),
     Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
     Index("files_waiting", "status", postgresql_where=text("status IN ('received', 'checked', 'held')")),
     Index(

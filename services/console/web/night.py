@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
+from services.console.web import words
+from shared.clock import LONDON
+
 State = Literal["act", "wait", "good"]
 Json = dict[str, Any]
 
@@ -61,6 +64,8 @@ class Said:
     site: Json | None = None
     letters: Mapping[str, int] = field(default_factory=dict)
     """Open dead letters by code."""
+    uncounted: frozenset[str] = frozenset()
+    """Codes of which there are more, and nobody has counted how many."""
 
 
 def night(said: Said, today: date) -> list[Part]:
@@ -76,7 +81,7 @@ def night(said: Said, today: date) -> list[Part]:
         if said.nights is None or said.refused is None
         else sent(said.nights, said.refused),
         steps(said.late),
-        letters(said.letters),
+        letters(said.letters, said.uncounted),
         accounts(said, today),
     ]
 
@@ -93,6 +98,11 @@ def day_of(name: str) -> date | None:
         return datetime.strptime(found.group(1), "%Y%m%d").date() if found else None  # noqa: DTZ007 - a day only
     except ValueError:
         return None
+
+
+def came_on(one: Json) -> date:
+    """Return the day on which a file came, in UK time."""
+    return datetime.fromisoformat(one["received_at"]).astimezone(LONDON).date()
 
 
 def of_tonight(files: Sequence[Json], today: date) -> list[Json]:
@@ -193,13 +203,16 @@ def steps(late: Mapping[str, list[Json] | None]) -> Part:
     return Part("steps", title, "good", "Every step ran when it was due.")
 
 
-def letters(by_code: Mapping[str, int]) -> Part:
+def letters(by_code: Mapping[str, int], uncounted: frozenset[str] = frozenset()) -> Part:
     """Tell whether there are records that could not succeed."""
     number = sum(by_code.values())
     if not number:
         return Part("letters", "Dead letters", "good", "No record waits for an operator.", page="dead-letters")
     sentence = "1 record waits for an operator." if number == 1 else f"{number:,} records wait for an operator."
-    facts = sorted(by_code.items(), key=lambda one: -one[1])
+    if uncounted:
+        sentence = f"More than {number:,} records wait for an operator."
+    ordered = sorted(by_code.items(), key=lambda one: -one[1])
+    facts = [(code, f"more than {letters:,}" if code in uncounted else letters) for code, letters in ordered]
     return Part("letters", "Dead letters", "act", sentence, facts, "dead-letters")
 
 
@@ -253,9 +266,11 @@ def _refused(files: Sequence[Json], today: date) -> list[Json]:
         for one in files
         if one["status"] == "quarantined"
         and one["name"] not in taken
-        and today - (day_of(one["name"]) or today) <= LOOK_BACK
+        and today - (day_of(one["name"]) or came_on(one)) <= LOOK_BACK
     ]
 
 
 def _words(one: Json) -> str:
-    return f"{one['code']}, {one['meaning']}." if one.get("meaning") else f"{one['code']}."
+    said = words.of_completion(one["code"])
+    meaning = one.get("meaning") or said["meaning"]
+    return f"{one['code']}, {meaning}. What to do: {said['advice']}"

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
 
+from shared import answer_words
 from shared.clock import LONDON
-from shared.codes import Code, ConfirmationCode, LmsCode, MessageCode
+from shared.codes import Code, CompletionCode, ConfirmationCode, LmsCode, MessageCode
 from shared.esr.faults import FileCode, RecordCode
 
-_CODES: Final[dict[str, Code]] = {
-    one.value: one for kind in (FileCode, RecordCode, LmsCode, MessageCode, ConfirmationCode) for one in kind
-}
+_KINDS: Final[tuple[type[Code], ...]] = (FileCode, RecordCode, LmsCode, MessageCode, ConfirmationCode, CompletionCode)
+_CODES: Final[dict[str, Code]] = {one.value: one for kind in _KINDS for one in kind}
 
 
-def number(value: int) -> str:
-    """Write 12345 as 12,345."""
-    return f"{value:,}"
+def number(value: int | str) -> str:
+    """Write 12345 as 12,345; what is in words already stays as it is."""
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def day(value: str | date) -> str:
@@ -63,6 +63,23 @@ def advice(code: str) -> str:
     return _CODES[code].advice if code in _CODES else ""
 
 
+def of_completion(code: str) -> dict[str, str]:
+    """Return what a completion's code means and what to do: a code may ask for something else of files we sent."""
+    return {name: said.replace("`", "") for name, said in answer_words.about(code).items()}
+
+
+def coded(service: str, name: str, value: str) -> str:
+    """Return in words what a code in a service's rows says; empty where the value is no code that is known."""
+    if name.rpartition(".")[2] not in CODED or value not in _CODES:
+        return ""
+    said = of_completion(value) if service in ("outbound", "confirmations") else {}
+    told = said or {"meaning": meaning(value), "advice": advice(value)}
+    return f"{told['meaning']}. {told['advice']}"
+
+
+CODED: Final = frozenset({"code", "withheld_code", "reason"})
+"""Names under which services keep codes."""
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
     "day": day,
@@ -72,4 +89,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": count,
     "meaning": meaning,
     "advice": advice,
+    "of_completion": of_completion,
 }

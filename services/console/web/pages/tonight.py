@@ -2,15 +2,22 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import RedirectResponse, Response
 
-from services.console import store
-from services.console.web.night import Said, night, worst
+from services.console import grouping
+from services.console.web.night import Said, came_on, night, worst
 from services.console.web.reads import STEPS, ReadError
 from services.console.web.rights import Right
 from services.console.web.site import PageError, Visit
+
+PAGE: Final = 200
+"""Files that are asked for at once: in most trusts those of weeks."""
+MOST: Final = 1000
+"""Files that a night is told from, besides what an LMS sends by requests."""
+DAYS: Final = timedelta(days=3)
+"""What came longer before the newest is history, unless it is not settled."""
 
 
 async def home(visit: Visit) -> Response:
@@ -45,7 +52,7 @@ async def tonight(visit: Visit) -> Response:
 async def _said(visit: Visit) -> Said:
     since = (visit.site.clock.today() - timedelta(days=7)).isoformat()
     files, alarms, nights, refused, guards, matches, site, *late = await asyncio.gather(
-        _ask(visit, "ingest", "files"),
+        _files(visit),
         _ask(visit, "ingest", "alarms"),
         _ask(visit, "confirmations", "completions", "nights", since=since),
         _ask(visit, "confirmations", "completions", "refused"),
@@ -55,7 +62,7 @@ async def _said(visit: Visit) -> Said:
         *(_ask(visit, service, "nights") for service in STEPS),
     )
     async with visit.site.reader.trust(visit.vpd) as connection:
-        letters = await store.count_by_code(connection, visit.vpd)
+        letters, uncounted = await grouping.by_code(connection, visit.vpd)
     return Said(
         files=files,
         alarms=alarms,
@@ -66,7 +73,30 @@ async def _said(visit: Visit) -> Said:
         site=site,
         late={service: None if told is None else told["late"] for service, told in zip(STEPS, late, strict=True)},
         letters=letters,
+        uncounted=uncounted,
     )
+
+
+async def _files(visit: Visit) -> list[dict[str, Any]] | None:
+    """Return the files of the last days in which any came, and what is not settled; None: nobody can tell."""
+    try:
+        found = await _newest(visit)
+        open_ = await visit.site.reads.get("ingest", visit.vpd, "files", unsettled="true", limit=MOST)
+    except ReadError:
+        return None
+    kept = {(one["name"], one["sha256"]): one for one in (*open_, *found)}
+    return list(kept.values())
+
+
+async def _newest(visit: Visit) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while len(found) < MOST:
+        after = f"{found[-1]['received_at']}~{found[-1]['name']}~{found[-1]['sha256']}" if found else ""
+        more = await visit.site.reads.get("ingest", visit.vpd, "files", limit=PAGE, after=after, requests="false")
+        found += more
+        if len(more) < PAGE or came_on(more[-1]) < came_on(found[0]) - DAYS:
+            break
+    return found
 
 
 async def _ask(visit: Visit, service: str, *path: str, **params: str) -> Any:  # noqa: ANN401 - JSON

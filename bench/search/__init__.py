@@ -1,0 +1,1 @@
+"""Lists and searches of a trust with a million dead letters and five million accounted lines."""
