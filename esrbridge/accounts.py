@@ -75,11 +75,14 @@ def decisions(
     target: Where,
     trust: Trust = "",
     subject: Annotated[str, typer.Option("--subject", help="A person ID, or suspensions.")] = "",
+    after: Annotated[int, typer.Option("--after", min=0, help="Go on after the decision of this number.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=desk.LISTED, help="How many.")] = desk.LISTED,
 ) -> None:
     """List what rules and operators decided, newest first."""
     with failing():
-        read = partial(desk.decisions, subject=subject)
-        out(asyncio.run(Target("outbound", target, trust).get("/decisions", read, subject=subject)))
+        asked: dict[str, Any] = {"subject": subject, "after": after, "limit": limit}
+        read = partial(desk.decisions, **asked)
+        out(asyncio.run(Target("outbound", target, trust).get("/decisions", read, **asked)))
 
 
 @app.command()

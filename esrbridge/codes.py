@@ -3,10 +3,9 @@
 from typing import Final
 
 from services.competency.renewal.warn import Code as RenewalCode
-from services.outbound.towards_esr.codes import CompletionCode
 from shared import errors
 from shared.accounting import REASONS
-from shared.codes import Code, ConfirmationCode, LmsCode, MessageCode
+from shared.codes import Code, CompletionCode, ConfirmationCode, LmsCode, MessageCode
 from shared.errors import BridgeError
 from shared.esr.faults import FileCode, RecordCode
 from shared.mapping_settings import MappingCode

@@ -10,10 +10,12 @@ from rich.console import Console
 from esrbridge.embedded import Bridge, archive_of
 from esrbridge.options import Json, Now, failing, out
 from esrbridge.targets import Target as Where
-from services.ingest import api, roster, store, watch
+from services.ingest import api, listing, roster, watch
 from services.ingest.actions import Action, FileDesk
 from services.ingest.archive import Archive
-from services.ingest.requests import Requests, listing
+from services.ingest.domain import Status
+from services.ingest.requests import Requests
+from services.ingest.requests import listing as asked_for
 from shared.errors import ConfigurationError
 from shared.esr.profile import load_profile
 
@@ -27,10 +29,25 @@ Sha = Annotated[str, typer.Option("--sha256", help="Checksum, or its beginning, 
 
 
 @app.command("list")
-def list_(target: Target, trust: Trust = "", json_: Json = False) -> None:
-    """List every file that came, with its account."""
+def list_(
+    target: Target,
+    trust: Trust = "",
+    status: Annotated[Status | None, typer.Option("--status", help="Only with this status.")] = None,
+    after: Annotated[str, typer.Option("--after", help="Go on after where the last page ended.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=listing.MOST, help="How many.")] = listing.PAGE,
+    json_: Json = False,
+) -> None:
+    """List files that came, the newest first, with their account."""
+
+    async def read(connection: Any, vpd: str) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return await listing.page(connection, vpd, after, limit, status=status)
+        except ValueError:
+            raise ConfigurationError("'--after' is not what a page ended with") from None
+
+    params = {"after": after, "limit": limit} | ({"status": status} if status else {})
     with failing():
-        found = asyncio.run(_where(target, trust).get("/files", store.overview))
+        found = asyncio.run(_where(target, trust).get("/files", read, **params))
     if json_:
         out(found)
         return
@@ -39,6 +56,8 @@ def list_(target: Target, trust: Trust = "", json_: Json = False) -> None:
         said = ", ".join(f"{number} {group.replace('_', '-')}" for group, number in file["accounted"].items() if number)
         why = f"{file['code']}: {file['reason']}" if file["code"] else said
         screen.print(f"{file['name']}  {file['status']}  {file['records']} records  {why}")
+    if len(found) == limit:
+        screen.print(f"Older files, if there are any: --after '{listing.place_of(found[-1])}'")
 
 
 @app.command()
@@ -91,7 +110,7 @@ def request(target: Target, why: Why, trust: Trust = "", now: Now = None) -> Non
 def requests(target: Target, trust: Trust = "") -> None:
     """List the requests for full files."""
     with failing():
-        out(asyncio.run(_where(target, trust).get("/snapshot-requests", listing)))
+        out(asyncio.run(_where(target, trust).get("/snapshot-requests", asked_for)))
 
 
 @app.command()

@@ -60,16 +60,21 @@ def due(target: Target, trust: Trust = "", limit: Limit = 100) -> None:
 
 @app.command()
 def duplicates(
-    target: Target, trust: Trust = "", state: State = "open", reveal: Reveal = False, limit: Limit = 100
+    target: Target,
+    trust: Trust = "",
+    state: State = "open",
+    reveal: Reveal = False,
+    limit: Limit = 100,
+    after: Annotated[str, typer.Option("--after", help="Go on after this pair of person IDs, as ONE~OTHER.")] = "",
 ) -> None:
     """List records that may be one human, and in what they agree."""
 
     async def read(connection: Any, vpd: str) -> Any:  # noqa: ANN401 - JSON
-        return await views.duplicates(connection, FactStore(SCHEMA), vpd, state, limit, reveal=reveal)
+        return await views.duplicates(connection, FactStore(SCHEMA), vpd, state, limit, reveal=reveal, after=after)
 
     with failing():
-        asked = _where(target, trust).get("/duplicates", read, state=state, reveal=reveal, limit=limit)
-        out(asyncio.run(asked))
+        said = {"state": state, "reveal": reveal, "limit": limit, "after": after}
+        out(asyncio.run(_where(target, trust).get("/duplicates", read, **said)))
 
 
 @app.command()

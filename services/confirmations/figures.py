@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ColumnElement
 
 from services.confirmations.schema import ANSWERS, FINDINGS, ITEMS, SENT_FILES
-from services.confirmations.words import about
+from shared.answer_words import about
 from shared.codes import ConfirmationCode as C
 
 MOST: Final = 1000

@@ -12,7 +12,7 @@ from services.confirmations.deadlines import due_at
 from services.confirmations.schema import COMPLETIONS, DIFFERENCES, ITEMS
 from services.confirmations.standing import stands
 from services.confirmations.store import as_item
-from services.confirmations.words import about
+from shared.answer_words import about
 from shared.config import CompletionPolicy, FileCalendar, TrustConfig
 
 MOST: Final = 200

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.confirmations.words import REMEDIES
+from shared.answer_words import REMEDIES
 from shared.esr_answers import remedy
 
 

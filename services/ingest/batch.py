@@ -14,6 +14,9 @@ from shared.lms_csv import FIELDS, WITHDRAWN, Reading, own_profile
 
 MOST: Final = 5000
 """Completions in one batch."""
+BY_REQUEST: Final = "api-"
+FROM_MOODLE: Final = "moodle-"
+"""How the names of files begin that came by HTTP, and of those that were read from Moodle."""
 
 _LONGEST_NAME_SHOWN: Final = 64
 _NAMES: Final = frozenset({*FIELDS, WITHDRAWN, "person_id"})
@@ -57,7 +60,7 @@ class Batch:
 
 def file_name(receipt: str) -> str:
     """Return the name of the file that a receipt stands for; see ``lms_files.API_NAME``."""
-    return f"api-{receipt}.csv"
+    return f"{BY_REQUEST}{receipt}.csv"
 
 
 def read_batch(vpd: str, body: bytes) -> Batch | list[BatchFault]:

@@ -16,7 +16,7 @@ import httpx
 import structlog
 
 from services.ingest import collected, moodle_ledger
-from services.ingest.batch import as_file
+from services.ingest.batch import FROM_MOODLE, as_file
 from services.ingest.keeping import Archived, keep
 from services.ingest.moodle_ledger import ReadSoFar
 from services.ingest.moodle_report import FIRST, Report, Row
@@ -121,7 +121,7 @@ class MoodleReader:
             content = _file(new)
             sha256 = hashlib.sha256(content).hexdigest()
             # No time of change: the same content is the same file, whenever it comes.
-            arrival = Arrival(site.vpd, f"moodle-{sha256[:32]}.csv", sha256, "lms", len(content), mtime_ns=0)
+            arrival = Arrival(site.vpd, f"{FROM_MOODLE}{sha256[:32]}.csv", sha256, "lms", len(content), mtime_ns=0)
             if new:
                 await keep(unit, self._archived, arrival, content, self._work.clock.now())
             await moodle_ledger.note(unit.connection, site.vpd, seconds, arrival.name)

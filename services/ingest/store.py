@@ -200,6 +200,7 @@ def describe(row: AnyRow) -> dict[str, Any]:
     return {
         "vpd": row.vpd,
         "name": row.name,
+        "received_at": row.received_at.isoformat(),
         "kind": row.kind,
         "status": row.status,
         "code": row.code,

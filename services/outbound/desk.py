@@ -1,9 +1,9 @@
 """What operators do about accounts: say whose account is whose, and let held suspensions go."""
 
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.outbound import guard, matches
@@ -17,6 +17,7 @@ from shared.errors import DecisionError
 from shared.events import PersonLinked
 
 Verdict = Literal["link", "new", "undo"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 LISTED: Final = 1_000
 _HIDDEN: Final = "***"
@@ -117,21 +118,41 @@ async def open_questions(connection: AsyncConnection, vpd: str) -> dict[str, int
     return {"matches": matches, "suspensions": await guard.still_held(connection, vpd)}
 
 
-async def decisions(connection: AsyncConnection, vpd: str, subject: str = "") -> list[dict[str, Any]]:
-    """Return what was decided, newest first; about one person (or ``suspensions``), or about all."""
-    query = select(DECISIONS).where(DECISIONS.c.vpd == vpd).order_by(DECISIONS.c.number.desc()).limit(LISTED)
-    if subject:
-        query = query.where(DECISIONS.c.subject == subject)
+async def decisions(
+    connection: AsyncConnection,
+    vpd: str,
+    subject: str = "",
+    *,
+    accounts: bool = False,
+    after: int = 0,
+    limit: int = LISTED,
+) -> list[dict[str, Any]]:
+    """Return a page of what was decided, newest first; about one person (or ``suspensions``), or about all.
+
+    ``accounts``: only whose account is whose. The next page is after the last one's ``number``. ``stands``: it says
+    whose account is whose, and nothing else was decided of that person since.
+    """
+    newer = DECISIONS.alias()
+    same = (newer.c.vpd == DECISIONS.c.vpd) & (newer.c.subject == DECISIONS.c.subject)
+    since = exists().where(same, newer.c.number > DECISIONS.c.number, newer.c.decision.in_(VERDICTS))
+    of_accounts = DECISIONS.c.decision.in_(VERDICTS)
+    asked = [DECISIONS.c.vpd == vpd]
+    asked += [DECISIONS.c.subject == subject] if subject else []
+    asked += [of_accounts] if accounts else []
+    asked += [DECISIONS.c.number < after] if after else []
+    query = select(DECISIONS, and_(of_accounts, ~since).label("stands")).where(*asked)
     return [
         {
+            "number": row.number,
             "subject": row.subject,
             "decision": row.decision,
             "who": row.who,
             "why": row.why,
             "at": row.decided_at.isoformat(),
             "details": row.details,
+            "stands": row.stands,
         }
-        for row in await connection.execute(query)
+        for row in await connection.execute(query.order_by(DECISIONS.c.number.desc()).limit(limit))
     ]
 
 

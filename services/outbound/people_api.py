@@ -1,7 +1,7 @@
 """API of ``outbound`` about people's accounts: what waits for an operator, and what an operator decides."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,7 @@ from shared.errors import DecisionError
 
 Vpd = Annotated[str, Path(pattern=r"^[0-9]{3,4}$")]
 Json = dict[str, Any]
+LARGEST: Final = 2**63 - 1
 
 
 class _Decision(BaseModel):
@@ -90,10 +91,19 @@ def _add_reads(router: APIRouter, reader: Reader, reconciler: Reconciler) -> Non
             return await desk.open_matches(connection, vpd, reveal=reveal)
 
     @router.get("/decisions")
-    async def decisions(vpd: Vpd, subject: str = "") -> list[Json]:
-        """What rules and operators decided, newest first."""
+    async def decisions(
+        vpd: Vpd,
+        subject: Annotated[str, Query(max_length=255, pattern=r"^[^\x00]*$")] = "",
+        accounts: bool = False,
+        after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+        limit: Annotated[int, Query(ge=1, le=desk.LISTED)] = desk.LISTED,
+    ) -> list[Json]:
+        """What rules and operators decided, newest first, in pages: the next is after the last one's ``number``.
+
+        ``accounts``: only whose account is whose.
+        """
         async with reader.trust(vpd) as connection:
-            return await desk.decisions(connection, vpd, subject)
+            return await desk.decisions(connection, vpd, subject, accounts=accounts, after=after, limit=limit)
 
     @router.get("/guards")
     async def guards(vpd: Vpd) -> list[Json]:

@@ -79,12 +79,25 @@ def _add_duplicates(router: APIRouter, reader: Reader, desk: Desk) -> None:
         vpd: Vpd,
         state: Literal["open", "gone", "same", "different", ""] = "open",
         limit: Limit = 100,
+        after: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "",
         *,
         reveal: bool = False,
     ) -> list[dict[str, Any]]:
-        """Records that may be one human, and in what they agree; the values themselves only on ``reveal``."""
+        """Records that may be one human, and in what they agree; the values themselves only on ``reveal``.
+
+        In pages: the next is after ``<person ID>~<other person ID>`` of the last.
+        """
         async with reader.trust(vpd) as connection:
-            return await views.duplicates(connection, facts, vpd, state, limit, reveal=reveal)
+            return await views.duplicates(connection, facts, vpd, state, limit, reveal=reveal, after=after)
+
+    @router.get("/duplicates/{one}/{other}")
+    async def duplicate(vpd: Vpd, one: str, other: str, *, reveal: bool = False) -> dict[str, Any]:
+        """Two records that may be one human, whichever is named first; the values themselves only on ``reveal``."""
+        async with reader.trust(vpd) as connection:
+            found = await views.duplicate(connection, facts, vpd, one, other, reveal=reveal)
+        if found is None:
+            raise HTTPException(404, "nothing was suspected or decided of these two")
+        return found
 
     @router.post("/duplicates/{one}/{other}")
     async def decide(vpd: Vpd, one: str, other: str, said: PairDecision) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, literal, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.people.duplicates import Identity
@@ -110,12 +110,21 @@ async def decide(
     return before
 
 
-async def listing(connection: AsyncConnection, vpd: str, state: str, limit: int) -> Sequence[Row[Any]]:
-    """Return a trust's pairs in a state, all where none is said."""
-    query = select(DUPLICATES).where(DUPLICATES.c.vpd == vpd)
+async def listing(
+    connection: AsyncConnection, vpd: str, state: str, limit: int, after: tuple[str, str] = ("", "")
+) -> Sequence[Row[Any]]:
+    """Return a page of a trust's pairs in a state, all where none is said: those after a pair of person IDs."""
+    place = tuple_(DUPLICATES.c.person_id, DUPLICATES.c.other_person_id)
+    query = select(DUPLICATES).where(DUPLICATES.c.vpd == vpd, place > tuple_(*map(literal, after)))
     if state:
         query = query.where(DUPLICATES.c.state == state)
     return (await connection.execute(query.order_by(*DUPLICATES.primary_key.columns).limit(limit))).all()
+
+
+async def pair(connection: AsyncConnection, vpd: str, one: str, other: str) -> Sequence[Row[Any]]:
+    """Return what is known of two records, whichever is named first: one row, or none."""
+    key = dict(zip(("vpd", "person_id", "other_person_id"), pair_key(vpd, one, other), strict=True))
+    return (await connection.execute(select(DUPLICATES).filter_by(**key))).all()
 
 
 def _coarse(name: str) -> str:

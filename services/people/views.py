@@ -53,10 +53,28 @@ async def search(connection: AsyncConnection, vpd: str, text: str) -> list[dict[
 
 
 async def duplicates(
-    connection: AsyncConnection, facts: FactStore, vpd: str, state: str, limit: int, *, reveal: bool
+    connection: AsyncConnection, facts: FactStore, vpd: str, state: str, limit: int, *, reveal: bool, after: str = ""
 ) -> list[dict[str, Any]]:
-    """Return suspected duplicates with what is needed to decide: the values themselves only on ``reveal``."""
-    rows = await pairs.listing(connection, vpd, state, limit)
+    """Return suspected duplicates with what is needed to decide: the values themselves only on ``reveal``.
+
+    In pages, by person IDs: the next one is after ``<person ID>~<other person ID>`` of the last.
+    """
+    one, _, other = after.partition("~")
+    rows = await pairs.listing(connection, vpd, state, limit, (one, other))
+    return await _described(connection, facts, vpd, rows, reveal=reveal)
+
+
+async def duplicate(
+    connection: AsyncConnection, facts: FactStore, vpd: str, one: str, other: str, *, reveal: bool
+) -> dict[str, Any] | None:
+    """Return one suspected duplicate, or None where nobody suspected or decided anything of these two."""
+    rows = await pairs.pair(connection, vpd, one, other)
+    return next(iter(await _described(connection, facts, vpd, rows, reveal=reveal)), None)
+
+
+async def _described(
+    connection: AsyncConnection, facts: FactStore, vpd: str, rows: Sequence[Any], *, reveal: bool
+) -> list[dict[str, Any]]:
     people = {(vpd, one) for row in rows for one in (row.person_id, row.other_person_id)}
     held = await facts.live(connection, people)
     states = {one: (await store.person(connection, vpd, one) or {}).get("state", "unknown") for _, one in people}

@@ -50,7 +50,16 @@ def test_a_list_tells_every_file_with_its_account_or_why_it_waits(folder: Path) 
     text = run("files", "list", folder)
     assert f"{story.FULL.format(vpd=VPD)}  complete  19 records  " in text
     assert f"{HELD}  held  4 records  F006: " in text
-    assert [file["status"] for file in told("list", folder, "--json")] == ["complete", "held"]
+    files = told("list", folder, "--json")
+    assert sorted(file["status"] for file in files) == ["complete", "held"]
+    assert [file["name"] for file in told("list", folder, "--status", "held", "--json")] == [HELD]
+
+    first = run("files", "list", folder, "--limit", "1")
+    assert files[0]["name"] in first
+    after = "~".join(files[0][name] for name in ("received_at", "name", "sha256"))
+    assert f"--after '{after}'" in first
+    assert [one["name"] for one in told("list", folder, "--after", after, "--json")] == [files[1]["name"]]
+    assert "--after" in run("files", "list", folder, "--after", "yesterday", code=2)
 
 
 def test_a_line_is_looked_up_by_file_and_number(folder: Path) -> None:

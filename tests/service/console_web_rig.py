@@ -42,7 +42,8 @@ _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 FINE: dict[str, Any] = {
     "ingest/files": [
         {
-            "vpd": "991", "name": FILE, "kind": "CSC", "status": "complete", "code": "", "reason": "", "faults": [],
+            "vpd": "991", "name": FILE, "received_at": "2026-03-04T06:10:00+00:00", "kind": "CSC",
+            "status": "complete", "code": "", "reason": "", "faults": [],
             "repeats": 0, "records": 3, "accounted": {"applied": 2, "dead_lettered": 1}, "reasons": {},
             "adds_up": True, "released": False, "answered": True, "sha256": "0" * 64,
         }
@@ -56,6 +57,7 @@ FINE: dict[str, Any] = {
     "outbound/completion-cases": [],
     "outbound/decisions": [],
     "people/people": [],
+    "people/duplicates": [],
     "competency/compliance": {"day": "2026-03-04", "by": "subject", "rows": [], "total": {}},
     "competency/compliance/people": {"day": "2026-03-04", "status": "due", "total": 0, "rows": []},
     "confirmations/completions/refused": [],

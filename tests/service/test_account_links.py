@@ -10,8 +10,9 @@ import pytest
 
 from sandbox.lms import SandboxLms
 from sandbox.lms_operations import Adopt, EnsureAccount, Suspend
-from services.outbound import desk
+from services.outbound import desk, matches
 from services.outbound.directory import Directory
+from services.outbound.matches import Decision
 from shared import events
 from shared.account_settings import DirectorySettings
 from shared.errors import DecisionError, DirectoryUnavailableError
@@ -190,6 +191,33 @@ async def test_every_decision_is_kept_with_who_and_why(bench: Open) -> None:
             ("undo", "a.nother", "it was her twin"),
             ("link", "rule", "all-agree"),
         ]
+        assert [one["stands"] for one in kept] == [True, False]
+
+
+async def test_decisions_come_in_pages_and_those_on_accounts_alone_so_that_any_link_is_found(bench: Open) -> None:
+    async with bench() as outbound:
+        already(outbound.lms)
+        await outbound.night(FERN)
+        now = outbound.work.clock.now()
+        async with outbound.work.engine.begin() as connection:
+            for number in range(4):
+                other = Decision(f"L{number}", "resend", "a.nother", "lost", {})
+                await matches.decided(connection, VPD, other, now)
+                await matches.decided(connection, VPD, Decision("9000009", "link", "rule", "all-agree", {}), now)
+            everything = await desk.decisions(connection, VPD)
+            assert [one["number"] for one in everything] == sorted((one["number"] for one in everything), reverse=True)
+            of_accounts = [one for one in everything if one["decision"] == "link"]
+            assert await desk.decisions(connection, VPD, accounts=True) == of_accounts
+            first = await desk.decisions(connection, VPD, accounts=True, limit=3)
+            rest = await desk.decisions(connection, VPD, accounts=True, after=first[-1]["number"])
+            assert (len(first), first + rest) == (3, of_accounts)
+            assert await desk.decisions(connection, VPD, after=rest[-1]["number"] + 1, limit=1) == rest[-1:]
+        assert [(one["subject"], one["stands"]) for one in (*of_accounts[:2], of_accounts[-1])] == [
+            ("9000009", True),
+            ("9000009", False),
+            ("9000001", True),
+        ]
+        assert not any(one["stands"] for one in everything if one["decision"] == "resend")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ REFUSED = {
     "code": "B201", "meaning": "Person is not known to the receiver", "advice": "Wait for the person's own record.",
     "remedy": "person", "next": "sent again by itself", "number": 3, "standing": 2, "oldest": "2026-03-01",
 }  # fmt: skip
-SENT_FILE = {
+SENT_FILE: dict[str, Any] = {
     "file": FILE, "sent_at": "2026-03-03T18:00:00+00:00", "day": "2026-03-03", "sent": 5, "confirmed": 1, "refused": 1,
     "open": 3, "overdue": 0, "named": ["L991-0000000002"],
     "answers": [{"file": CMC, "line": 1, "status": "PARTIAL", "code": "F000"}],
@@ -155,14 +155,46 @@ async def test_one_life_is_told_from_the_lms_to_esrs_answer_to_now(site: Web) ->
          "details": {}},
     ]  # fmt: skip
     body = await text_of(site, LIFE_PAGE)
-    steps = ("completions-1.csv", "It was withheld: O101", "Sent 3 March 2026, 6:00pm as new",
-             "ESR answered fail, B201", "Odd about it: C104", "shows otherwise: missing",
+    steps = ("completions-1.csv", "It was withheld. <strong>O101:", "Sent 3 March 2026, 6:00pm as new",
+             "ESR answered fail, B201", "Odd about it: <strong>C104:", "shows otherwise: missing",
              "sam: resend. lost")  # fmt: skip
     places = [body.index(step) for step in steps]
     assert places == sorted(places)
     assert "1 March 2026" in body
     site.said["confirmations/completions/ledger"] = {"completions": [], "next": ""}
     assert "Nothing was sent under this reference." in await text_of(site, f"{HERE}/references/none", 404)
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "advice"),
+    [
+        ("O101", "the person is no staff of the trust", "Nothing is to be done. When they are hired"),
+        ("O201", "ESR has not answered, and it was sent again", "Ask ESR whether the file arrived"),
+        ("B204", "Competence ID not known in this VPD", "Check the mapping"),
+        ("F005", "Trailer missing", "The file was cut short on its way"),
+        ("X999", "a code that this release does not know", "Ask ESR what it means"),
+    ],
+)
+async def test_wherever_a_completion_shows_a_code_it_stands_in_plain_words_with_what_to_do(
+    site: Web, code: str, meaning: str, advice: str
+) -> None:
+    now = LIFE["now"] | {"code": code}
+    answered = SENT_FILE | {"answers": [SENT_FILE["answers"][0] | {"code": code}]}
+    pages: tuple[tuple[str, str, Any], ...] = (
+        ("/items", "confirmations/completions", [ITEM | {"code": code}]),
+        (f"/items?state=rejected&code={code}", "confirmations/completions", []),
+        ("/cases", "outbound/completion-cases", [CASE | {"code": code}]),
+        (f"/files/{FILE}", "confirmations/completions/files", {"files": [answered], "next": ""}),
+        (f"/references/{REFERENCE}", "confirmations/completions/ledger",
+         {"completions": [LIFE | {"now": now, "withheld": None}], "next": ""}),
+        (f"/references/{REFERENCE}", "confirmations/completions/ledger",
+         {"completions": [WAITING | {"withheld": {"code": code}}], "next": ""}),
+    )  # fmt: skip
+    for path, service, said in pages:
+        site.said |= LEDGER | {service: said}
+        body = await text_of(site, f"{HERE}{path}")
+        place = body.index(f"<strong>{code}:</strong> {meaning}")
+        assert (path, f"What to do: {advice}" in body[place : place + 300]) == (path, True)
 
 
 async def test_a_staff_number_finds_everything_of_a_person_and_stands_in_no_address_and_no_audit(site: Web) -> None:

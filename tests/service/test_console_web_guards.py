@@ -57,6 +57,11 @@ async def test_what_waits_is_told_with_how_many_what_share_and_whom(site: Web) -
     assert "sam: refuse of 200. half a file" in body
 
 
+async def test_a_held_file_waits_here_however_many_came_after_it(site: Web) -> None:
+    site.said |= {"ingest/files": [SOUND], "ingest/files?status=held": [HELD_FILE]}
+    assert "212 of 4000 people held are not in it" in await text_of(site, HERE)
+
+
 async def test_where_nothing_waits_the_page_says_so_and_a_service_that_is_away_is_not_taken_for_nothing(
     site: Web,
 ) -> None:

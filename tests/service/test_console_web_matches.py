@@ -35,7 +35,8 @@ QUESTION: dict[str, Any] = {
     "candidates": [account("17", MASKED), account("18", MASKED)],
 }  # fmt: skip
 SHOWN = QUESTION | {"person": PLAIN, "candidates": [account("17", ONE), account("18", OTHER)]}
-LINKED = {
+LINKED: dict[str, Any] = {
+    "number": 41, "stands": True,
     "subject": "9000002", "decision": "link", "who": "sam", "why": "same mail", "at": "2026-03-03T10:00:00+00:00",
     "details": {"lms_id": "4"},
 }  # fmt: skip
@@ -61,7 +62,7 @@ async def link(site: Web, ending: str = "") -> str:
     """The address of the one question, or of what begins with it."""
     body = await text_of(site, HERE)
     found = [part.partition('"')[0] for part in body.split('href="')[1:]]
-    return next(one for one in found if one.startswith(f"{HERE}/") and one.endswith(ending or one[-1]))
+    return next(one for one in found if one.startswith(f"{HERE}/") and ending in one)
 
 
 async def test_people_to_decide_about_are_listed_with_why_and_no_address_holds_a_staff_number(site: Web) -> None:
@@ -130,8 +131,50 @@ async def test_a_link_is_taken_back_once_and_only_while_it_stands(site: Web) -> 
     assert site.posted == [("outbound/matches/9000002/decision", said)]
     site.said["POST outbound/matches/9000002/decision"] = "no account is linked to this person"
     assert (await site.form(page, page, why="once more")).status_code == 409
-    site.said["outbound/decisions"] = [LINKED | {"decision": "undo"}, LINKED]
+    site.said["outbound/decisions"] = [LINKED | {"stands": False}]
     await text_of(site, page, 404)
+    site.said["outbound/decisions"] = [LINKED]
+    for odd in ("?n=40", "?n=x", "?n=9999999999999999999", ""):
+        await text_of(site, page.partition("?")[0] + odd, 404)
+    await text_of(site, f"{HERE}/{'0' * 32}/undo?n=41", 404)
+
+
+async def test_any_link_is_found_however_many_were_made_since_and_taken_back(site: Web) -> None:
+    many = [LINKED | {"number": number, "subject": f"8{number:06}"} for number in range(1000, 949, -1)]
+    old = LINKED | {"number": 7, "subject": "9000007"}
+    site.said |= {
+        "POST outbound/matches/9000007/decision": {"person_id": "9000007"},
+        "outbound/decisions": many,
+        "outbound/decisions?after=951": [old],
+        "outbound/decisions?after=8": [old],
+    }
+    first = await text_of(site, HERE)
+    assert (first.count("/undo?n="), "9000007" in first, f'href="{HERE}?after=951"' in first) == (50, False, True)
+    second = await text_of(site, f"{HERE}?after=951")
+    assert ("9000007" in second, "Older decisions" in second, "Newest decisions" in second) == (True, False, True)
+    (page,) = [part.partition('"')[0] for part in second.split('href="')[1:] if "/undo" in part.partition('"')[0]]
+    answer = await site.form(page, page.partition("?")[0], n="7", why="it was her twin")
+    assert answer.headers["location"] == f"{HERE}?done=undo"
+    assert site.posted[-1][0] == "outbound/matches/9000007/decision"
+    await text_of(site, f"{HERE}?after=x", 404)
+
+
+async def test_decisions_about_a_person_are_found_by_a_form_and_it_is_written_down(site: Web) -> None:
+    old = LINKED | {"number": 7, "subject": "9000007"}
+    site.said |= {
+        "outbound/decisions": [], "outbound/decisions?subject=9000007": [old],
+        "people/people?q=20001234": [{"person_id": "9000007", "state": "employee"}],
+    }  # fmt: skip
+    answer = await site.form(HERE, HERE, staff="20001234")
+    assert (answer.status_code, "/undo?n=7" in answer.text) == (200, True)
+    assert (await site.deeds())[-1][:3] == ("991", "person-1", "looked up matches")
+    links = [part.partition('"')[0] for part in answer.text.split('href="')[1:]]
+    assert not any("9000007" in one or "20001234" in one for one in links)
+    assert "Nothing." in (await site.form(HERE, HERE, staff="9000008")).text
+    empty = await site.form(HERE, HERE, staff=" ")
+    assert (empty.status_code, "Enter a staff number" in empty.text) == (422, True)
+    site.said["people/people?q=9000007"] = 503
+    assert "under this very number" in (await site.form(HERE, HERE, staff="9000007")).text
 
 
 async def test_who_may_only_look_sees_neither_form_nor_value(site: Web) -> None:
@@ -149,6 +192,7 @@ async def test_outbound_answers_what_these_pages_ask_and_refuses_in_a_sentence(s
     async with serve("outbound") as outbound:
         with_services(site, outbound=outbound.client)
         assert "Nobody has to be decided about." in await text_of(site, HERE)
+        assert "Nothing." in await text_of(site, f"{HERE}?after=9")
         await text_of(site, page, 404)
         answer = await outbound.client.post(
             f"/v1/trusts/991/matches/{PERSON}/decision", json={"who": "person-1", "decision": "new", "why": "a test"}
@@ -173,4 +217,5 @@ async def test_a_question_of_outbound_has_the_shape_that_is_laid_out_here(
         assert asked["reason"] in REASONS
         await outbound.desk.decide(VPD, FERN.person_id, "link", "a test", candidate["lms_id"])
         async with outbound.work.engine.connect() as connection:
-            assert [one.keys() for one in await desk.decisions(connection, VPD)] == [LINKED.keys()]
+            (made,) = await desk.decisions(connection, VPD)
+            assert (made.keys(), made["stands"]) == (LINKED.keys(), True)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select
@@ -62,13 +63,61 @@ async def test_the_page_renews_itself_until_somebody_stops_it(site: Web) -> None
 
 async def test_files_are_listed_the_newest_first_in_pages(site: Web) -> None:
     (file,) = site.said["ingest/files"]
-    site.said["ingest/files"] = [file | {"name": f"file-{number:03}.csv"} for number in range(120)]
-    first = await text_of(site, "/trusts/991/files")
-    assert "120 files" in first
-    assert ("file-119.csv" in first, "file-069.csv" in first) == (True, False)
-    assert "file-000.csv" in await text_of(site, "/trusts/991/files?page=3")
-    for odd in ("0", "-1", "x", "9999999", "²"):
-        assert "file-119.csv" in await text_of(site, f"/trusts/991/files?page={odd}")
+    many = [file | {"name": f"file-{number:03}.csv"} for number in reversed(range(120))]
+
+    def place(number: int) -> str:
+        return urlencode({"": f"{file['received_at']}~file-{number:03}.csv~{file['sha256']}"})[1:]
+
+    def links(body: str) -> tuple[bool, bool]:
+        return ">Newer files<" in body, ">Older files<" in body
+
+    site.said["ingest/files"] = many[:51]
+    first = await text_of(site, "/trusts/991/files?status=complete")
+    assert ("file-119.csv" in first, "file-070.csv" in first, "file-069.csv" in first) == (True, True, False)
+    assert (links(first), f"status=complete&amp;after={place(70)}" in first) == ((False, True), True)
+    assert "4 March 2026, 6:10am" in first
+
+    site.said[f"ingest/files?after={place(70)}"] = many[50:101]
+    second = await text_of(site, f"/trusts/991/files?after={place(70)}")
+    assert ("file-069.csv" in second, "file-019.csv" in second) == (True, False)
+    assert (links(second), f"before={place(69)}" in second) == ((True, True), True)
+
+    site.said[f"ingest/files?after={place(20)}"] = many[100:]
+    last = await text_of(site, f"/trusts/991/files?after={place(20)}")
+    assert ("file-000.csv" in last, links(last)) == (True, (True, False))
+
+    site.said[f"ingest/files?before={place(19)}"] = many[49:100]
+    back = await text_of(site, f"/trusts/991/files?before={place(19)}")
+    assert ("file-069.csv" in back, "file-020.csv" in back, "file-070.csv" in back) == (True, True, False)
+    assert links(back) == (True, True)
+
+    site.said[f"ingest/files?before={place(117)}"] = many[:2]
+    top = await text_of(site, f"/trusts/991/files?before={place(117)}")
+    assert ("file-119.csv" in top, "file-070.csv" in top, links(top)) == (True, True, (False, True))
+
+
+async def test_a_list_of_files_that_nobody_can_tell_is_not_found(site: Web) -> None:
+    site.said["ingest/files?after=x"] = 422
+    await text_of(site, "/trusts/991/files?after=x", 404)
+    await text_of(site, "/trusts/991/files?status=nonsense", 404)
+    site.said["ingest/files?status=held"] = []
+    assert "<p>None.</p>" in await text_of(site, "/trusts/991/files?status=held")
+
+
+async def test_tonight_knows_old_files_that_wait_and_days_that_fill_more_than_a_page(site: Web) -> None:
+    (file,) = site.said["ingest/files"]
+    name = "CS_991_CST_CSC_20260101_00000001.DAT"
+    old = file | {"name": name, "received_at": "2026-01-01T06:00:00+00:00", "status": "held", "code": "F018"}
+    site.said["ingest/files?unsettled=true"] = [old | {"accounted": {}}]
+    assert f"{name} is held and waits for your decision" in await text_of(site, "/trusts/991/tonight")
+
+    of_today = [file | {"name": f"LMS_20260304_{number:03}.csv", "records": 1} for number in range(250)]
+    last = f"{file['received_at']}~LMS_20260304_199.csv~{file['sha256']}"
+    site.said |= {"ingest/files?unsettled=true": [], "ingest/files": of_today[:200]}
+    site.said[f"ingest/files?{urlencode({'after': last, 'requests': 'false'})}"] = of_today[200:]
+    assert "<dt>Files of the newest day</dt><dd>250</dd>" in await text_of(site, "/trusts/991/tonight")
+    site.said["ingest/files?unsettled=true"] = 503
+    assert "the service ingest does not answer" in await text_of(site, "/trusts/991/tonight")
 
 
 async def test_a_file_shows_its_account_and_any_lines_fate(site: Web) -> None:

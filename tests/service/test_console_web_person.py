@@ -93,6 +93,19 @@ async def test_the_file_is_handed_out_as_json_as_a_table_and_to_read(site: Web) 
     assert (NAME in readable, "Backups of the database" in readable, "<script" in readable) == (True, True, False)
 
 
+async def test_a_code_stands_with_what_it_means_and_what_to_do_where_people_read_it_and_bare_where_machines_do(
+    site: Web,
+) -> None:
+    rows = [{"reference": "L991-1", "state": "rejected", "code": "B204"}, {"state": "withheld", "code": "O102"}]
+    held(site, people=[FACTS], outbound=[FACTS | {"name": "completions", "rows": rows}])
+    for form in ("page", "html"):
+        shown = await site.form(PERSON, f"{PERSON}/file", person=ID, why="request 12", **{"as": form})
+        assert "B204<br>Competence ID not known in this VPD. Check the mapping" in shown.text
+        assert "O102<br>the person has left" in shown.text
+    table = await site.form(PERSON, f"{PERSON}/file", person=ID, why="request 12", **{"as": "csv"})
+    assert ["outbound", "completions", "1", "code", "B204"] in list(csv.reader(io.StringIO(table.text)))
+
+
 async def test_records_that_failed_are_in_it_by_any_of_the_persons_numbers_with_every_edit(site: Web) -> None:
     await site.letter()
     await Operator(site.site.work, "person-1").edit("991", "letter-1", {"last_name": "Mended"}, "typing error")

@@ -19,6 +19,7 @@ from services.console.web.pages import (
     audit,
     completions,
     compliance,
+    duplicates,
     files,
     guards,
     letters,
@@ -91,6 +92,7 @@ _PAGES: Final[dict[tuple[str, str], Page]] = {
     ("GET", f"{_TRUST}/settings"): settings.show,
     **completions.PAGES,
     **matches.PAGES,
+    **duplicates.PAGES,
     **guards.PAGES,
     **mappings.PAGES,
 }

@@ -27,7 +27,9 @@ class Right(Enum):
     NAMES = auto()
     """See by name who lacks what, with a reason that is written down."""
     MEND = auto()
-    """Edit, replay, assign, hold, annotate; send completions again, withdraw them, give them up."""
+    """Edit, replay, assign, hold, annotate; send completions again, withdraw them, give them up.
+
+    Also: say whether two records of ESR are one human."""
     DISCARD = auto()
     """Close a case without a replay, and take that back."""
     MATCH = auto()
@@ -173,11 +175,17 @@ PAGES: Final[Mapping[tuple[str, str], Right | Open]] = MappingProxyType(
         ("POST", "/trusts/{vpd}/guards/suspensions"): Right.RELEASE,
         ("POST", "/trusts/{vpd}/guards/files/{name}"): Right.RELEASE,
         ("GET", "/trusts/{vpd}/matches"): Right.SEE,
+        ("POST", "/trusts/{vpd}/matches"): Right.SEE,
         ("GET", "/trusts/{vpd}/matches/{person}"): Right.SEE,
         ("POST", "/trusts/{vpd}/matches/{person}/reveal"): Right.REVEAL,
         ("POST", "/trusts/{vpd}/matches/{person}/decide"): Right.MATCH,
         ("GET", "/trusts/{vpd}/matches/{person}/undo"): Right.MATCH,
         ("POST", "/trusts/{vpd}/matches/{person}/undo"): Right.MATCH,
+        ("GET", "/trusts/{vpd}/duplicates"): Right.MEND,
+        ("POST", "/trusts/{vpd}/duplicates"): Right.MEND,
+        ("POST", "/trusts/{vpd}/duplicates/pair"): Right.MEND,
+        ("POST", "/trusts/{vpd}/duplicates/reveal"): Right.MEND,
+        ("POST", "/trusts/{vpd}/duplicates/decide"): Right.MEND,
         ("GET", "/trusts/{vpd}/completions"): Right.SEE,
         ("POST", "/trusts/{vpd}/completions"): Right.SEE,
         ("GET", "/trusts/{vpd}/completions/items"): Right.SEE,

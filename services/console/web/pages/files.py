@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from services.console.web.night import RUNNING, day_of
-from services.console.web.reads import ReadError
+from services.console.web.reads import ReadError, RefusedError
 from services.console.web.site import PageError, Visit
 
 PAGE: Final = 50
@@ -19,26 +19,49 @@ STATES: Final = {
     "ignored": ("grey", "Ignored"),
 }
 """Colour and words for a file's status; what is at work is blue."""
+STATUSES: Final = (
+    "received", "checked", "held", "ready", "splitting", "split", "complete", "quarantined", "refused", "discarded",
+)  # fmt: skip
+"""Where a file can stand, as ``ingest`` says."""
 
 
 async def listing(visit: Visit) -> Response:
-    """List files, the newest first, in pages."""
-    found: list[dict[str, Any]] = await _read(visit, "files")
-    status = visit.asked("status")
-    chosen = [one for one in reversed(found) if not status or one["status"] == status]
-    number = visit.asked("page")
-    page = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 7 else 1
-    first = (page - 1) * PAGE
+    """List files, the newest first, in pages: each knows where the older and the newer ones begin."""
+    status, after, before = visit.asked("status"), visit.asked("after"), visit.asked("before")
+    if status not in ("", *STATUSES):
+        raise PageError(404, "There is no such status.")
+    said = {"status": status, "after": after, "before": "" if after else before}
+    found = await _page(visit, {name: value for name, value in said.items() if value})
+    if said["before"] and len(found) <= PAGE:  # the first page, which is to be a whole one
+        said["before"] = ""
+        found = await _page(visit, {"status": status} if status else {})
+    more = len(found) > PAGE
+    shown = found[-PAGE:] if said["before"] else found[:PAGE]
+    newer = more if said["before"] else bool(after)
+    older = True if said["before"] else more
     return visit.page(
         "files.html",
         trust=visit.trust,
-        files=[_told(one) for one in chosen[first : first + PAGE]],
+        files=[_told(one) for one in shown],
         chosen=status,
-        statuses=sorted({one["status"] for one in found}),
-        total=len(chosen),
-        page=page,
-        pages=max(1, -(-len(chosen) // PAGE)),
+        statuses=STATUSES,
+        newer=_place(shown[0]) if newer and shown else "",
+        older=_place(shown[-1]) if older and shown else "",
+        paged=bool(after),
     )
+
+
+async def _page(visit: Visit, said: dict[str, str]) -> list[dict[str, Any]]:
+    try:
+        return list(await visit.site.reads.get("ingest", visit.vpd, "files", limit=PAGE + 1, **said))
+    except RefusedError:
+        raise PageError(404, "There is no such page of the list.") from None
+    except ReadError:
+        raise _away() from None
+
+
+def _place(one: dict[str, Any]) -> str:
+    return f"{one['received_at']}~{one['name']}~{one['sha256']}"
 
 
 async def show(visit: Visit) -> Response:
@@ -82,7 +105,11 @@ async def _read(visit: Visit, *path: str, must: bool = True) -> Any:  # noqa: AN
     try:
         found = await visit.site.reads.get("ingest", visit.vpd, *path)
     except ReadError:
-        raise PageError(503, "The service that keeps files does not answer. Try again in a moment.") from None
+        raise _away() from None
     if found is None and must:
         raise PageError(404, "No file of this name has come for this trust.")
     return found
+
+
+def _away() -> PageError:
+    return PageError(503, "The service that keeps files does not answer. Try again in a moment.")

@@ -12,6 +12,8 @@ from services.console.web.site import Page, Visit
 Json = dict[str, Any]
 PEOPLE: Final = 20
 DAYS: Final = 10
+HELD: Final = 1000
+"""Held files that are looked at: a trust has a few."""
 DONE: Final = {
     "release": "They are released: the accounts are closed within minutes. What comes later is not released.",
     "refuse": "It is written down. They stay held until what brought them is put right.",
@@ -64,7 +66,7 @@ def _share(waiting: Json | None) -> str:
 
 async def _held(visit: Visit) -> list[Json] | None:
     """Return the held files that an operator may let in, each with what may be done. None: nobody can tell."""
-    found = await ask_if(visit, "ingest", "files")
+    found = await ask_if(visit, "ingest", "files", status="held", limit=HELD)
     if found is None:
         return None
     names = list(dict.fromkeys(one["name"] for one in found if one["status"] == "held"))

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.responses import RedirectResponse, Response
 
-from services.console.web.doing import SAY_WHY, act, ask, ask_if, handles, told, why_of
+from services.console.web.doing import SAY_WHY, act, ask, ask_if, handles, number_of, told, why_of
 from services.console.web.reads import RefusedError
 from services.console.web.site import Page, PageError, Visit
 
@@ -27,11 +27,43 @@ DONE: Final = {
     "new": "None of the accounts is theirs. They get one of their own.",
     "undo": "The link is taken back: the account gets its former key, and the question is asked again.",
 }
-_VERDICTS: Final = ("link", "new", "undo")
+PAGE: Final = 50
+MOST_PEOPLE: Final = 5
+"""People with one staff number: more than one is rare."""
+LARGEST: Final = 2**63 - 2
 
 
 async def listing(visit: Visit) -> Response:
-    """List the people to decide about, and what was decided lately."""
+    """List the people to decide about, and what was decided, a page of it."""
+    after = visit.asked("after")
+    place = number_of(after, LARGEST)
+    if after and not place:
+        raise PageError(404, "There is no such page of the list.")
+    decided = await _decided(visit, after=place, limit=PAGE + 1)
+    older = str(decided[PAGE - 1]["number"]) if decided and len(decided) > PAGE else ""
+    return await _list(visit, decided=decided and decided[:PAGE], older=older, paged=bool(after))
+
+
+async def find(visit: Visit) -> Response:
+    """Show what was decided about one person. The staff number comes by a form, so that it stands in no address."""
+    number = told(visit, "staff", 60)
+    if not number:
+        decided = await _decided(visit, limit=PAGE)
+        return await _list(visit, 422, decided=decided, problem=("staff", "Enter a staff number"))
+    people = await ask_if(visit, "people", "people", q=number)
+    ids = sorted({number, *(one["person_id"] for one in people or ())})[:MOST_PEOPLE]
+    found = [await _decided(visit, subject=person_id, limit=PAGE) for person_id in ids]
+    handle = await handles(visit)
+    for person_id in ids:
+        await visit.site.sessions.write_down(
+            visit.vpd, visit.caller.who, "looked up matches", subject=handle(person_id)
+        )
+    decided = None if None in found else [one for each in found for one in each or ()]
+    return await _list(visit, decided=decided, staff=number, away=people is None)
+
+
+async def _list(visit: Visit, status: int = 200, **said: Any) -> Response:  # noqa: ANN401 - for the template
+    about = {"older": "", "paged": False, "staff": "", "problem": None, "away": False} | said
     asked, handle = await ask(visit, "outbound", "matches"), await handles(visit)
     people = [
         {"handle": handle(one["person_id"]), "person_id": one["person_id"], "why": _reason(one)}
@@ -40,10 +72,11 @@ async def listing(visit: Visit) -> Response:
     ]
     return visit.page(
         "matches.html",
+        status,
         trust=visit.trust,
         people=people,
-        decided=await _decided(visit),
         done=DONE.get(visit.asked("done"), ""),
+        **about,
     )
 
 
@@ -100,7 +133,7 @@ async def _act(visit: Visit, person_id: str, verdict: str, why: str, lms_id: str
         await act(visit, "outbound", "matches", person_id, "decision", deed=deed, subject=subject, said=said)
     except RefusedError as error:
         if one is None:
-            linked = {"person_id": person_id, "handle": _handle(visit)}
+            linked = {"person_id": person_id, "handle": _handle(visit), "number": number_of(told(visit, "n"), LARGEST)}
             problem = ("undo-why", error.sentence)
             return visit.page("match_undo.html", 409, trust=visit.trust, one=linked, problem=problem)
         return await _page(visit, one, 409, problem=("decide-why", error.sentence))
@@ -117,26 +150,26 @@ async def _open(visit: Visit) -> Json:
 
 
 async def _linked(visit: Visit) -> Json:
-    for one in await _decided(visit) or ():
-        if one["handle"] == _handle(visit) and one["undo"]:
+    """Return the link that the address stands for: by its number, so that it may be any, however old."""
+    number = number_of(told(visit, "n") or visit.asked("n"), LARGEST)
+    for one in (await _decided(visit, after=number + 1, limit=1) or ()) if number else ():
+        if (one["number"], one["handle"]) == (number, _handle(visit)) and one["undo"]:
             return one
     raise PageError(404, "There is no link of this person that can be taken back.")
 
 
-async def _decided(visit: Visit) -> list[Json] | None:
+async def _decided(visit: Visit, **asked: str | int) -> list[Json] | None:
     """Return decisions on accounts, newest first; ``undo``: it is a link that still stands. None: nobody can tell."""
-    made = await ask_if(visit, "outbound", "decisions")
+    made = await ask_if(visit, "outbound", "decisions", accounts="true", **asked)
     if made is None:
         return None
-    seen: set[str] = set()
-    found, handle = [], await handles(visit)
-    for one in made:
-        if one["decision"] in _VERDICTS:
-            who, stands = one["subject"], one["subject"] not in seen
-            seen.add(who)
-            more = {"person_id": who, "handle": handle(who)}
-            found.append(one | more | {"undo": stands and one["decision"] == "link"})
-    return found
+    handle = await handles(visit)
+    return [
+        one
+        | {"person_id": one["subject"], "handle": handle(one["subject"])}
+        | {"undo": one["stands"] and one["decision"] == "link"}
+        for one in made
+    ]
 
 
 async def _page(visit: Visit, one: Json, status: int = 200, **said: Any) -> Response:  # noqa: ANN401 - for the template
@@ -186,6 +219,7 @@ _HERE: Final = "/trusts/{vpd}/matches"
 _ONE: Final = f"{_HERE}/{{person}}"
 PAGES: Final[dict[tuple[str, str], Page]] = {
     ("GET", _HERE): listing,
+    ("POST", _HERE): find,
     ("GET", _ONE): show,
     ("POST", f"{_ONE}/reveal"): reveal,
     ("POST", f"{_ONE}/decide"): decide,

@@ -11,6 +11,7 @@ from services.console.web.doing import handles
 from services.console.web.reads import ReadError
 from services.console.web.sheets import attached, sheet
 from services.console.web.site import PageError, Visit
+from services.console.web.words import coded
 
 LONGEST: Final = 60
 COLUMNS: Final = ("service", "part", "row", "name", "value")
@@ -124,13 +125,17 @@ def _made(file: dict[str, Any]) -> datetime:
 
 
 def _told(file: dict[str, Any]) -> dict[str, Any]:
-    """Return the file with every row as a list of names and values."""
+    """Return the file with every row as a list of names, values and, where the value is a code, what it means."""
 
-    def told(section: dict[str, Any]) -> dict[str, Any]:
-        return section | {"rows": [list(person_file.flat(row)) for row in section["rows"]]}
+    def told(service: str, section: dict[str, Any]) -> dict[str, Any]:
+        rows = (
+            [(name, value, coded(service, name, value)) for name, value in person_file.flat(row)]
+            for row in section["rows"]
+        )
+        return section | {"rows": list(rows)}
 
     services = [
-        {"title": PARTS[service["service"]], "sections": [told(one) for one in service["sections"]]}
+        {"title": PARTS[service["service"]], "sections": [told(service["service"], one) for one in service["sections"]]}
         for service in file["services"]
     ]
     return file | {"services": services}

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import yaml
 
 from services.confirmations import metrics
-from services.confirmations.words import OURS, REMEDIES, about
+from shared.answer_words import OURS, REMEDIES, about
 from shared.codes import ConfirmationCode
 from shared.esr.faults import FileCode, RecordCode
 from shared.esr_answers import Remedy

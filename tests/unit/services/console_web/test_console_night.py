@@ -13,8 +13,8 @@ STEPS: dict[str, Any] = {name: [] for name in ("ingest", "people", "competency",
 
 def file(name: str = "CS_999_CST_CSC_20260304_00000003.DAT", status: str = "complete", **more: Any) -> dict[str, Any]:
     complete = {"applied": 10} if status in ("complete", "splitting", "split") else {}
-    told = {"name": name, "status": status, "code": "", "records": 10, "accounted": complete}
-    return told | {"adds_up": status == "complete"} | more
+    told = {"name": name, "status": status, "received_at": f"{TODAY}T06:00:00+00:00", "code": "", "records": 10}
+    return told | {"accounted": complete} | {"adds_up": status == "complete"} | more
 
 
 def said(**more: Any) -> Said:
@@ -108,7 +108,9 @@ def test_refusals_that_were_sent_again_since_are_not_red() -> None:
     refused = {"code": "E100", "meaning": "a reason", "number": 1}
     assert parts(nights=nights, refused=[refused | {"standing": 0}])["sent"].state == "good"
     stands = parts(nights=nights, refused=[refused | {"standing": 1}])["sent"]
-    assert (stands.state, stands.notes) == ("act", ["1 refused: E100, a reason."])
+    assert (stands.state, stands.notes[0].startswith("1 refused: E100, a reason. What to do: Ask ESR")) == ("act", True)
+    [note] = parts(nights=nights, refused=[{"code": "B204", "number": 1}])["sent"].notes
+    assert note.startswith("1 refused: B204, Competence ID not known in this VPD. What to do: Check the mapping")
 
 
 def test_a_running_file_shows_how_far_it_is() -> None:
@@ -135,3 +137,10 @@ def test_a_part_leads_to_the_page_on_which_it_is_seen_to() -> None:
     assert parts(guards=held, matches=asked)["accounts"].page == "guards"
     assert parts(matches=asked)["accounts"].page == "matches"
     assert parts()["accounts"].page == ""
+
+
+def test_a_refused_file_without_a_day_in_its_name_is_history_by_the_day_on_which_it_came() -> None:
+    refused = file("typed.csv", status="quarantined", code="L002")
+    assert parts(files=[file(), refused])["files"].state == "act"
+    old = refused | {"received_at": "2026-03-01T06:00:00+00:00"}
+    assert parts(files=[file(), old])["files"].state == "good"

@@ -39,7 +39,7 @@ def test_the_token_that_services_share_never_approves() -> None:
 
 def test_what_changes_something_asks_for_more_than_seeing() -> None:
     # searches, and turns of a page, that keep a staff number out of addresses
-    searches = ("dead-letters", "completions", "completions/cases")
+    searches = ("dead-letters", "completions", "completions/cases", "matches")
     looks_only = {("POST", f"/trusts/{{vpd}}/{path}") for path in searches}
     for (method, path), right in {**API, **PAGES}.items():
         if method != "GET" and (method, path) not in looks_only:

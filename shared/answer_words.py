@@ -1,9 +1,12 @@
-"""Plain words for codes: what each means, what to do, and what the bridge does by itself. No I/O here."""
+"""Plain words for the codes of completions: what each means, what to do, and what the bridge does by itself. No I/O.
+
+``confirmations`` tells them by its API, and ``console`` on its pages; docs/confirmations.md lists ESR's.
+"""
 
 from itertools import chain
 from typing import Final
 
-from shared.codes import Code, ConfirmationCode
+from shared.codes import Code, CompletionCode, ConfirmationCode
 from shared.esr.faults import FileCode, RecordCode
 from shared.esr_answers import Remedy, remedy
 
@@ -40,17 +43,19 @@ OURS: Final[dict[str, str]] = {
 }
 """What to do about codes that say something else of our own files than of files we get."""
 
-_CODES: Final[dict[str, Code]] = {str(one): one for one in chain(RecordCode, FileCode, ConfirmationCode)}
+_CODES: Final[dict[str, Code]] = {
+    str(one): one for one in chain(RecordCode, FileCode, ConfirmationCode, CompletionCode)
+}
 
 
 def about(code: str) -> dict[str, str]:
-    """Return a code with its meaning and what to do; for a refusal also what the bridge does by itself."""
+    """Return a code with its meaning and what to do; for an answer of ESR also what the bridge does by itself."""
     known = _CODES.get(code)
     said = {
         "code": code,
         "meaning": known.meaning if known else "a code that this release does not know",
         "advice": OURS.get(code) or (known.advice if known else "Ask ESR what it means, then decide for these items."),
     }
-    if isinstance(known, ConfirmationCode):
+    if isinstance(known, ConfirmationCode | CompletionCode):
         return said
     return said | {"remedy": remedy(code), "next": REMEDIES[remedy(code)]}
