@@ -27,7 +27,7 @@ STEP: Final = 1_000
 """Records read and published together."""
 
 TURN: Final = 4_000
-"""Records of one file before the next file that waits has its turn: between two notes in the database."""
+"""Records of one file before the next file that waits has its turn, at most: between two notes in the database."""
 
 FAULTY: Final = 1_000
 """Faulty records after which a turn ends: they are written with the note, which must not grow without bounds."""

@@ -153,6 +153,13 @@ async def ingest(database: str, passwords: Mapping[str, str], tmp_path: Path) ->
         await engine.dispose()
 
 
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much on its way as turns bring about, which is what these tests are of."""
+    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
+
+
+@pytest.mark.usefixtures("room")
 async def test_every_record_of_a_file_is_sent_once_and_in_order(ingest: Ingest) -> None:
     await ingest.let_in("A", 2 * STEP + 7)
     assert await ingest.splitter().run() == 2 * STEP + 7
@@ -173,6 +180,7 @@ async def test_a_file_is_read_aside_so_that_a_slow_disk_holds_up_nothing_else(in
     assert threading.get_ident() not in ingest.source.threads
 
 
+@pytest.mark.usefixtures("room")
 async def test_reading_goes_on_while_the_broker_confirms_but_only_so_far(ingest: Ingest) -> None:
     await ingest.let_in("A", TURN)
     ingest.broker.open.clear()
@@ -197,6 +205,7 @@ async def test_nothing_is_noted_before_the_broker_has_confirmed(ingest: Ingest) 
     assert (await ingest.file("A")).position == 10
 
 
+@pytest.mark.usefixtures("room")
 async def test_what_was_confirmed_before_a_failure_is_noted_and_the_rest_is_sent_later(ingest: Ingest) -> None:
     await ingest.let_in("A", 4 * STEP)
     ingest.broker.fails_at = 3
@@ -211,6 +220,7 @@ async def test_what_was_confirmed_before_a_failure_is_noted_and_the_rest_is_sent
     assert len(ingest.sent()) <= 4 * STEP + AHEAD * STEP
 
 
+@pytest.mark.usefixtures("room")
 async def test_a_file_that_cannot_be_read_further_is_not_sent_again_and_again_up_to_there(ingest: Ingest) -> None:
     await ingest.let_in("A", 4 * STEP)
     ingest.source.unreadable = 2 * STEP + 5
@@ -248,6 +258,7 @@ async def test_a_turn_that_is_cancelled_notes_nothing_and_leaves_nothing_running
 # --- turns ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("room")
 async def test_files_of_all_trusts_take_turns_so_that_a_long_one_holds_up_none(ingest: Ingest) -> None:
     await ingest.let_in("LONG", 3 * TURN)
     await ingest.let_in("SHORT", 5, vpd="992")
@@ -256,10 +267,8 @@ async def test_files_of_all_trusts_take_turns_so_that_a_long_one_holds_up_none(i
     assert (await ingest.file("SHORT")).status == "split"
 
 
-async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_meanwhile(
-    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
+@pytest.mark.usefixtures("room")
+async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_meanwhile(ingest: Ingest) -> None:
     await ingest.let_in("A", TURN + 2 * STEP)
     publish, reached, held = ingest.broker.publish, asyncio.Event(), asyncio.Event()
 
@@ -281,10 +290,8 @@ async def test_a_file_for_which_nobody_waits_goes_on_and_its_place_is_noted_mean
     assert sorted(ingest.sent()) == list(range(1, TURN + 2 * STEP + 1))
 
 
-async def test_a_file_that_goes_on_gives_way_at_the_end_of_the_turn_in_which_another_came(
-    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
+@pytest.mark.usefixtures("room")
+async def test_a_file_that_goes_on_gives_way_at_the_end_of_the_turn_in_which_another_came(ingest: Ingest) -> None:
     await ingest.let_in("LONG", 4 * TURN)
     publish = ingest.broker.publish
 
@@ -298,10 +305,10 @@ async def test_a_file_that_goes_on_gives_way_at_the_end_of_the_turn_in_which_ano
     assert [await split.run(), await split.run()] == [2 * TURN, 5]
 
 
+@pytest.mark.usefixtures("room")
 async def test_a_note_that_fails_between_two_turns_loses_no_fate(
     ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
     await ingest.let_in("A", TURN + 5)
     ingest.source.odd[3] = line(3, ignored=Fate.IGNORED_LIST_OF_VALUES)
     keep_place = turns.keep_place
