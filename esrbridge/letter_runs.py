@@ -89,7 +89,7 @@ def plan(
     everything: All = False, code: Code = "", type_: Type = "", cause: Cause = "", file: File = "", staff: Staff = "",
     discard: Annotated[bool, typer.Option("--discard", help="Plan a discard, not a replay.")] = False,
     canary: Annotated[int | None, typer.Option(min=1, max=100, help="Letters that are sent first.")] = None,
-    per_second: Annotated[int | None, typer.Option(min=1, max=1000, help="Letters a second at most.")] = None,
+    per_second: Annotated[int | None, typer.Option(min=1, max=10_000, help="Letters a second at most.")] = None,
     allowed_percent: Annotated[int | None, typer.Option(min=0, max=100, help="Failures before it halts.")] = None,
     insist: Annotated[bool, typer.Option("--insist", help="Send what is expected to fail again, too.")] = False,
     trust: Trust = "",

@@ -1,6 +1,7 @@
 """Replay of dead letters through the console's own replay, against the first processing of as many records."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,12 @@ QUEUE: Final = "competency.records"
 SOME: Final = 10_000
 """Messages published before the queue is asked whether there is room for more."""
 
+PER_SECOND: Final = 10_000
+"""The most that a run may send in a second; unless told otherwise it is 50, so that nobody is flooded."""
+
+SETTINGS: Final = {"ESRBRIDGE_DEAD_REPLAYS_ALONE": "1000000", "ESRBRIDGE_DEAD_IN_FLIGHT": "4000"}
+"""No second person, and as many letters on their way as the splitter has records."""
+
 _SERVICES: Final = ("people", "competency", "outbound", "console")
 
 
@@ -36,7 +43,7 @@ def run(servers: Servers, letters: int) -> dict[str, Any]:
     """Process so many records for the first time, then replay as many that lie in the dead letters."""
     people = -(-2 * letters // files.HELD)
     with world(servers, {VPD: AWAY}) as bridge:
-        bridge.start(*_SERVICES)
+        bridge.start(*_SERVICES, settings=SETTINGS)
         one = files.write_full(bridge.folder, VPD, people)
         everything = messages_of(one.path, VPD)
         learning = [message for message in everything if message.type == "competency_element.upsert"]
@@ -99,19 +106,27 @@ async def _publish(bridge: World, messages: Sequence[Message]) -> None:
 
 def _dead(message: Message) -> Message:
     """Return the message as a service gives it up."""
-    letter = msgspec.structs.replace(message, code="R901", reason="given up for the benchmark", queue=QUEUE)
+    letter = msgspec.structs.replace(message, code="R103", reason="given up for the benchmark", queue=QUEUE)
     return letter.to(DEAD, f"{QUEUE}.dead")
 
 
 def _replay(bridge: World) -> None:
-    """Do what an operator does: replay every open letter from the command line."""
+    """Do what an operator does: plan a replay of every open letter from the command line, and let it run."""
+    paced = ("--per-second", str(PER_SECOND))
+    said = _dead_command(bridge, "plan", "--all", "--trust", VPD, "--why", "benchmark", *paced)
+    number = str(json.loads(said)["operation"])
+    _dead_command(bridge, "run", number, "--trust", VPD, "--why", "benchmark")
+
+
+def _dead_command(bridge: World, command: str, *arguments: str) -> str:
     url = f"http://127.0.0.1:{bridge.ports['console']}"
-    command = ["-m", "esrbridge.cli", "dead", "replay", url, "--all", "--trust", VPD, "--why", "benchmark", "--json"]
     done = subprocess.run(
-        [sys.executable, *command], env=os.environ | {"ESRBRIDGE_API_TOKEN": TOKEN}, capture_output=True, check=False
-    )
+        [sys.executable, "-m", "esrbridge.cli", "dead", command, url, *arguments],
+        env=os.environ | {"ESRBRIDGE_API_TOKEN": TOKEN}, capture_output=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"the replay failed: {done.stderr.decode(errors='replace')[-1000:]}")
+    return done.stdout.decode()
 
 
 def _known(bridge: World) -> int:

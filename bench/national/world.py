@@ -93,29 +93,34 @@ class World:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(
-        self, *names: str, replicas: Mapping[str, int] | None = None, module: str = "", wait: bool = True
+        self,
+        *names: str,
+        replicas: Mapping[str, int] | None = None,
+        module: str = "",
+        wait: bool = True,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Start services, each so many times as said; return when all of them take part, or at once.
 
-        ``module``: run in place of ``esrbridge serve``.
+        ``module``: run in place of ``esrbridge serve``. ``settings``: more of them, by their names in the environment.
         """
         wanted = names or SERVICES
         started = [
-            self._launch(service, number, module)
+            self._launch(service, number, module, settings or {})
             for service in wanted
             for number in range(1, 1 + (replicas or {}).get(service, 1))
         ]
         if wait:
             self._wait_ready(started)
 
-    def _launch(self, service: str, number: int, module: str) -> str:
+    def _launch(self, service: str, number: int, module: str, settings: Mapping[str, str]) -> str:
         name = f"{service}-{number}" if number > 1 else service
         (self.ports[name],) = free_ports(1)
         command = ["-m", module] if module else ["-m", "esrbridge.cli", "serve", service]
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command],
-                env=os.environ | self._environment(service, name), stdout=log, stderr=log,
+                env=os.environ | self._environment(service, name) | dict(settings), stdout=log, stderr=log,
             )  # fmt: skip
         return name
 

@@ -119,7 +119,7 @@ class Operator:
     async def _send(self, unit: Unit, row: store.AnyRow, why: str) -> None:
         check_replay(_letter(row), self._now)
         unit.messages.append(again(row))
-        await store.change(unit.connection, row.vpd, [row.id], sent(row, self._now))
+        await store.change(unit.connection, row.vpd, [row.id], sent(self._now))
         before, after = (
             {"state": state, "replay": n} for state, n in (("open", row.replay), ("replayed", row.replay + 1))
         )
@@ -216,13 +216,13 @@ def again(row: store.AnyRow) -> Message:
     return fresh.to("", row.queue)
 
 
-def sent(row: store.AnyRow, moment: datetime) -> dict[str, Any]:
-    """Return what changes of a letter that is sent."""
+def sent(moment: datetime) -> dict[str, Any]:
+    """Return what changes of letters that are sent: columns of the table, as values or by what they hold."""
     return {
         "state": "replayed",
-        "replay": row.replay + 1,
+        "replay": LETTERS.c.replay + 1,
         "sent_at": moment,
-        "sent_edits": row.edits,
+        "sent_edits": LETTERS.c.edits,
         "outcome": "",
         "hold_until": None,
     }

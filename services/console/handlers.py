@@ -7,6 +7,7 @@ import structlog
 
 from services.console import store
 from services.console.checking import Schemas
+from services.console.keeping import keep
 from shared import outcomes
 from shared.accounting import Fate, LineFate
 from shared.db.ledger import FileKey
@@ -28,16 +29,10 @@ class ConsoleHandlers:
 
     async def on_dead_letters(self, messages: Sequence[Message]) -> None:
         """Store dead letters. For one whose owner never spoke, tell its line's fate in the owner's place."""
-        keys: dict[str, bytes] = {}
+        letters = [one if one.message_id else _named(one) for one in messages]
         async with self._work.unit() as unit:
-            for message in sorted(messages, key=lambda one: (one.vpd, one.message_id)):
-                letter = message
-                if not letter.message_id:
-                    letter = msgspec.structs.replace(letter, message_id=derived_id(letter.type, letter.body.hex()))
-                if letter.vpd not in keys:
-                    keys[letter.vpd] = await store.staff_key(unit.connection, letter.vpd)
-                now = self._work.clock.now()
-                await store.keep(unit.connection, letter, now, self._schemas, keys[letter.vpd])
+            await keep(unit.connection, letters, self._work.clock.now(), self._schemas)
+            for letter in letters:
                 if letter.code.startswith("BROKER_") and letter.file and letter.line:
                     unit.messages.append(_fate_in_place_of_the_owner(letter, unit.timestamp))
 
@@ -69,6 +64,10 @@ class ConsoleHandlers:
         """Nothing may be lost here: what cannot be stored stays in its queue, and the process stops with the reason."""
         log.error("dead letter cannot be stored", queue=queue, message_id=message.message_id)
         raise error
+
+
+def _named(message: Message) -> Message:
+    return msgspec.structs.replace(message, message_id=derived_id(message.type, message.body.hex()))
 
 
 def _closes(row: store.AnyRow, news: set[tuple[FileKey, LineFate]]) -> bool:

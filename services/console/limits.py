@@ -15,7 +15,7 @@ class Limits(BaseSettings):
     """A discard of more letters than this needs a second person."""
     canary: int = Field(default=5, ge=1, le=100)
     """Letters that are sent first, and whose end is awaited."""
-    per_second: int = Field(default=50, ge=1, le=1000)
+    per_second: int = Field(default=50, ge=1, le=10_000)
     """Letters that a run sends in a second at most."""
     allowed_percent: int = Field(default=10, ge=0, le=100)
     """A run halts when more of the letters whose end is known failed again."""

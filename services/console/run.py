@@ -151,13 +151,13 @@ class Runner:
                 await self._mark(unit, row, [item.place], "skipped", now, kept_back)
                 continue
             unit.messages.append(again(letter))
-            await store.change(unit.connection, row.vpd, [letter.id], sent(letter, self._work.clock.now()))
             before, after = (
                 {"state": "open", "replay": letter.replay},
                 {"state": "replayed", "replay": letter.replay + 1},
             )
             deeds.append((letter.id, Deed(row.starter, "replay", row.why, row.id, (), before, after)))
             went.append(item.place)
+        await store.change(unit.connection, row.vpd, [one for one, _ in deeds], sent(self._work.clock.now()))
         await self._mark(unit, row, went, "sent", now)
         await audit.write(unit.connection, row.vpd, self._work.clock.now(), deeds)
         return len(went)

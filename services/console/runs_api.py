@@ -20,7 +20,7 @@ class Plan(Chosen):
 
     kind: Kind = "replay"
     canary: int | None = Field(default=None, ge=1, le=100)
-    per_second: int | None = Field(default=None, ge=1, le=1000)
+    per_second: int | None = Field(default=None, ge=1, le=10_000)
     allowed_percent: int | None = Field(default=None, ge=0, le=100)
     insist: bool = False
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.checking import Schemas
 from services.console.identity import Identity, identify, new_key
-from services.console.tables import ACTIONS, EDITS, KEYS, LETTERS, METADATA, SCHEMA, STAFF
+from services.console.tables import ACTIONS, EDITS, KEYS, LETTERS, METADATA, SCHEMA
 from shared.accounting import LineFate
 from shared.db.ledger import FileKey
 from shared.messaging.message import Message
@@ -28,46 +28,6 @@ _UNCHECKED: Final = Schemas()
 def cause_of(code: str, queue: str, type_: str) -> str:
     """Return what letters are grouped by: why, where, and what."""
     return f"{code}:{queue}:{type_}"
-
-
-async def keep(
-    connection: AsyncConnection, letter: Message, moment: datetime, schemas: Schemas = _UNCHECKED, key: bytes = b""
-) -> bool:
-    """Store a dead letter; one that failed again after a replay opens again. Return whether it did.
-
-    ``key`` is the trust's key of staff numbers, read when it is not given.
-    """
-    found = identify(key or await staff_key(connection, letter.vpd), letter, schemas.own_key(letter))
-    row = (
-        await connection.execute(
-            _KEEP,
-            {
-                "vpd": letter.vpd,
-                "id": letter.message_id,
-                "queue": letter.queue,
-                "type": letter.type,
-                "code": letter.code,
-                "reason": letter.reason,
-                "stream": letter.stream,
-                "file": letter.file,
-                "file_no": letter.file_no,
-                "line": letter.line,
-                "replay": letter.replay,
-                "at": moment,
-                "message": _PACK.encode(letter),
-                "cause": cause_of(letter.code, letter.queue, letter.type),
-                "staff": list(found.staff),
-                "subject": found.subject,
-            },
-        )
-    ).first()
-    await _find_by(connection, letter.vpd, letter.message_id, found.staff)
-    if row is None or not row.again:
-        return False
-    await connection.execute(
-        _FAILED, {"vpd": letter.vpd, "letter": letter.message_id, "code": letter.code, "at": moment}
-    )
-    return True
 
 
 async def staff_key(connection: AsyncConnection, vpd: str) -> bytes:
@@ -137,7 +97,7 @@ async def set_edited(
     The letter is found by what it says now and by what it said before.
     """
     await connection.execute(insert(EDITS).values(vpd=row.vpd, letter=row.id, number=row.edits + 1, body=body, **edit))
-    await _find_by(connection, row.vpd, row.id, found.staff)
+    await find_by(connection, [(row.vpd, one, row.id) for one in found.staff])
     staff = sorted({*row.staff, *found.staff})
     values = {"edited": body, "edits": row.edits + 1, "staff": staff, "subject": found.subject}
     await change(connection, row.vpd, [row.id], values)
@@ -194,14 +154,15 @@ async def describe_some(connection: AsyncConnection, schemas: Schemas, limit: in
         cause = cause_of(row.code, row.queue, row.type)
         values = {"cause": cause, "staff": list(found.staff), "subject": found.subject}
         await change(connection, row.vpd, [row.id], values)
-        await _find_by(connection, row.vpd, row.id, found.staff)
+        await find_by(connection, [(row.vpd, one, row.id) for one in found.staff])
     return len(rows)
 
 
-async def _find_by(connection: AsyncConnection, vpd: str, letter: str, hashes: Sequence[str]) -> None:
-    rows = [{"vpd": vpd, "hash": one, "letter": letter} for one in hashes]
-    if rows:
-        await connection.execute(upsert(STAFF).values(rows).on_conflict_do_nothing())
+async def find_by(connection: AsyncConnection, hashes: Sequence[tuple[str, str, str]]) -> None:
+    """Let letters be found by hashes of staff numbers: ``(trust, hash, letter)``."""
+    if hashes:
+        vpds, values, letters = (list(column) for column in zip(*sorted(hashes), strict=True))
+        await connection.execute(_FIND_BY, {"vpd": vpds, "hash": values, "letter": letters})
 
 
 def original_of(row: AnyRow) -> Message:
@@ -215,24 +176,9 @@ def message_of(row: AnyRow) -> Message:
     return msgspec.structs.replace(message, body=row.edited) if row.edited is not None else message
 
 
-_KEEP: Final = text(
-    "INSERT INTO console.dead_letters AS held (vpd, id, state, queue, type, code, reason, stream, file, file_no, line, "
-    "replay, failures, first_at, last_at, message, cause, staff, subject) VALUES (:vpd, :id, 'open', :queue, :type, "
-    ":code, :reason, :stream, :file, :file_no, :line, :replay, 1, :at, :at, :message, :cause, CAST(:staff AS text[]), "
-    ":subject) "
-    "ON CONFLICT (vpd, id) DO UPDATE SET state = 'open', code = excluded.code, reason = excluded.reason, "
-    "cause = excluded.code || ':' || held.queue || ':' || held.type, last_at = excluded.last_at, "
-    "failures = held.failures + 1, outcome = '', closed_at = NULL "
-    "WHERE (held.state = 'replayed' OR (held.state = 'resolved' AND held.outcome = 'parked')) "
-    "AND held.replay <= excluded.replay RETURNING (xmax <> 0) AS again"
-)
-"""What is parked is not settled: it may still fail when it is taken up."""
-
-_FAILED: Final = text(
-    "UPDATE console.operation_letters SET state = 'failed', code = :code, at = :at "
-    "WHERE vpd = :vpd AND letter = :letter AND state IN ('sent', 'quiet', 'parked') AND operation = ("
-    "SELECT max(operation) FROM console.operation_letters WHERE vpd = :vpd AND letter = :letter "
-    "AND state IN ('sent', 'quiet', 'parked'))"
+_FIND_BY: Final = text(
+    "INSERT INTO console.letter_staff (vpd, hash, letter) SELECT * FROM unnest("
+    "CAST(:vpd AS text[]), CAST(:hash AS text[]), CAST(:letter AS text[])) ON CONFLICT DO NOTHING"
 )
 
 _CONCERNED: Final = text(

@@ -13,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from sqlalchemy import delete, select
 
 from esrbridge.embedded import as_role
-from services.console import store
+from services.console.keeping import keep
 from services.console.tables import ATTEMPTS, DEEDS, LETTERS, SESSIONS, SIGN_INS
 from services.console.web.app import make_pages
 from services.console.web.demo import DemoAccounts
@@ -170,7 +170,7 @@ class Web:
             reason="date_from is not a valid date", queue="competency.records",
         )  # fmt: skip
         async with self.site.work.engine.begin() as connection:
-            await store.keep(connection, message, NOON)
+            await keep(connection, [message], NOON)
         return message.message_id
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from esrbridge.embedded import as_role
-from services.console import store
+from services.console import keeping
 from shared.db.engine import make_engine
 from tests.service.conftest import Serve
 from tests.service.dead_rig import NOON, QUEUE, record
@@ -42,7 +42,7 @@ async def keep(rows: Open, file: str, number: int, **more: Any) -> list[str]:
     async with rows() as connection:
         for one in made:
             letter = msgspec.structs.replace(one, message_id=f"{file}-{one.line:04}", **about)
-            await store.keep(connection, letter, NOON)
+            await keeping.keep(connection, [letter], NOON)
             ids.append(letter.message_id)
     return ids
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from services.console import actions, store
 from services.console.domain import DeadLetterError
 from services.console.grouping import groups
+from services.console.keeping import keep
 from services.console.search import Search, Selection, page
 from services.console.showing import history
 from shared.accounting import Fate, LineFate
@@ -51,6 +52,24 @@ async def test_a_letter_tells_what_whose_where_why_and_how_often_and_its_staff_n
     assert len(row.staff) == 2  # person ID and employee number
 
 
+async def test_letters_of_a_batch_are_kept_in_one_go_and_one_that_failed_twice_in_it_counts_its_newest_failure(
+    rig: Rig,
+) -> None:
+    batch = [msgspec.structs.replace(record(line, "A!"), code="R103", queue=QUEUE) for line in range(2, 40)]
+    async with rig.engine.begin() as connection:
+        assert await keep(connection, batch, NOON) == []
+        await connection.execute(text("UPDATE console.dead_letters SET state = 'replayed', replay = 1 WHERE line < 4"))
+        late, failed = batch[0], msgspec.structs.replace(batch[1], replay=1, code="R101")
+        # The same letter again: an old word that came late, and in one batch a failure before the replay and after it.
+        once_more = msgspec.structs.replace(batch[1], reason="the first failure")
+        assert await keep(connection, [once_more, late, failed], NOON) == [(VPD, batch[1].message_id)]
+    rows = {row.line: row for row in [await rig.row(one.message_id) for one in batch]}
+    assert (rows[2].state, rows[2].failures) == ("replayed", 1)
+    assert (rows[3].state, rows[3].failures, rows[3].code) == ("open", 2, "R101")
+    assert {row.state for line, row in rows.items() if line > 3} == {"open"}
+    assert len({tuple(row.staff) for row in rows.values()}) == len(batch)
+
+
 async def test_a_letter_is_found_by_its_staff_number_with_or_without_the_trust_before_it(rig: Rig) -> None:
     letters = await rig.letters("A!", "B!", "C!")
     async with rig.engine.connect() as connection:
@@ -65,7 +84,7 @@ async def test_the_same_number_has_another_hash_in_another_trust(rig: Rig) -> No
     mine, theirs = record(2, "A"), msgspec.structs.replace(record(2, "A"), vpd="992")
     async with rig.engine.begin() as connection:
         for one in (mine, theirs):
-            await store.keep(connection, msgspec.structs.replace(one, code="R103", queue=QUEUE), NOON)
+            await keep(connection, [msgspec.structs.replace(one, code="R103", queue=QUEUE)], NOON)
         rows = (await connection.execute(text("SELECT staff FROM console.dead_letters"))).scalars().all()
     assert not set(rows[0]) & set(rows[1])
 
@@ -75,8 +94,8 @@ async def test_letters_are_grouped_by_cause_and_not_by_the_text_of_their_reason(
     odd = msgspec.structs.replace(record(9, "C"), code="R103", queue=QUEUE, reason="another text", message_id="odd")
     other = msgspec.structs.replace(record(10, "D"), code="R101", queue=QUEUE, message_id="other")
     async with rig.engine.begin() as connection:
-        await store.keep(connection, odd, NOON)
-        await store.keep(connection, other, NOON)
+        await keep(connection, [odd], NOON)
+        await keep(connection, [other], NOON)
         found = await groups(connection, VPD)
     assert [(one["cause"], one["letters"]) for one in found] == [
         (f"R103:{QUEUE}:person.upsert", 3),

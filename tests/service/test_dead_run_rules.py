@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from services.console import store
 from services.console.domain import DeadLetterError
+from services.console.keeping import keep
 from services.console.limits import Limits
 from services.console.planning import Pace
 from services.console.search import Search, Selection, page
@@ -46,7 +46,7 @@ async def test_what_names_no_queue_is_left_out_and_the_run_goes_on(rig: Rig) -> 
     [first] = await mended(rig, "A!")
     nowhere = msgspec.structs.replace(record(9, "B"), code="R103")
     async with rig.engine.begin() as connection:
-        await store.keep(connection, nowhere, NOON)
+        await keep(connection, [nowhere], NOON)
     number = await started(rig)
     await rig.settle()
     assert await ends(rig, number) == [("applied", ""), ("skipped", "NO_QUEUE")]

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from services.console import operations, store
+from services.console import operations
 from services.console.domain import DeadLetterError
+from services.console.keeping import keep
 from services.console.limits import Limits
 from services.console.planning import Pace
 from services.console.search import Search, Selection
@@ -59,12 +60,12 @@ async def test_a_plan_says_of_each_letter_what_a_replay_would_do_and_why(rig: Ri
         nowhere = msgspec.structs.replace(record(23, "J"), code="R103")
         for one in (bad, owners, strange):
             kept = msgspec.structs.replace(one, queue=QUEUE, code=one.code or "R103")
-            await store.keep(connection, kept, NOON, rig.one.schemas)
-        await store.keep(connection, nowhere, NOON, rig.one.schemas)
+            await keep(connection, [kept], NOON, rig.one.schemas)
+        await keep(connection, [nowhere], NOON, rig.one.schemas)
         # a newer line about the same person failed, too, and was applied after all
         newer = record(40, "F", person_id="9000007")
         kept = msgspec.structs.replace(newer, queue=QUEUE, code="R103")
-        await store.keep(connection, kept, NOON, rig.one.schemas)
+        await keep(connection, [kept], NOON, rig.one.schemas)
         await connection.execute(
             text("UPDATE console.dead_letters SET state = 'resolved', outcome = 'applied' WHERE line = 40")
         )
@@ -244,7 +245,7 @@ async def test_of_what_no_line_caused_it_is_said_that_nothing_more_was_heard(rig
         queue="outbound.events", code="UNEXPECTED",
     )  # fmt: skip
     async with rig.engine.begin() as connection:
-        await store.keep(connection, event, NOON)
+        await keep(connection, [event], NOON)
     number = await started(rig)
     await rig.one.runner.run()
     assert (await rig.items(number))[0].state == "sent"

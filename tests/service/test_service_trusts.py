@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from esrbridge.embedded import as_role
 from services.competency import store as competency
 from services.confirmations import store as confirmations
+from services.console import keeping
 from services.console import store as console
 from services.ingest import schema as ingest
 from services.outbound import tables as outbound
@@ -347,8 +348,7 @@ def letter(vpd: str, number: str, **more: Any) -> Message:
 
 async def keep(rows: Open, *letters: Message) -> None:
     async with rows("console") as connection:
-        for one in letters:
-            await console.keep(connection, one, NOON)
+        await keeping.keep(connection, letters, NOON)
 
 
 WHY = {"who": "an operator", "why": "a test"}

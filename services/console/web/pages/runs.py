@@ -77,7 +77,7 @@ DONE: Final = {
 
 _NUMBERS: Final = {
     "canary": (1, 100, "Enter how many records go first: 1 to 100"),
-    "per_second": (1, 1000, "Enter how many records go in a second: 1 to 1,000"),
+    "per_second": (1, 10_000, "Enter how many records go in a second: 1 to 10,000"),
     "allowed_percent": (0, 100, "Enter how many in a hundred may fail: 0 to 100"),
 }
 
