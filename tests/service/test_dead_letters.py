@@ -58,15 +58,18 @@ async def test_letters_of_a_batch_are_kept_in_one_go_and_one_that_failed_twice_i
     batch = [msgspec.structs.replace(record(line, "A!"), code="R103", queue=QUEUE) for line in range(2, 40)]
     async with rig.engine.begin() as connection:
         assert await keep(connection, batch, NOON) == []
-        await connection.execute(text("UPDATE console.dead_letters SET state = 'replayed', replay = 1 WHERE line < 4"))
+        await connection.execute(text("UPDATE console.dead_letters SET state = 'replayed', replay = 1 WHERE line < 5"))
         late, failed = batch[0], msgspec.structs.replace(batch[1], replay=1, code="R101")
         # The same letter again: an old word that came late, and in one batch a failure before the replay and after it.
         once_more = msgspec.structs.replace(batch[1], reason="the first failure")
         assert await keep(connection, [once_more, late, failed], NOON) == [(VPD, batch[1].message_id)]
+        twice = [msgspec.structs.replace(batch[2], replay=1, code=code) for code in ("R902", "R101")]
+        assert await keep(connection, twice, NOON) == [(VPD, batch[2].message_id)]
     rows = {row.line: row for row in [await rig.row(one.message_id) for one in batch]}
     assert (rows[2].state, rows[2].failures) == ("replayed", 1)
     assert (rows[3].state, rows[3].failures, rows[3].code) == ("open", 2, "R101")
-    assert {row.state for line, row in rows.items() if line > 3} == {"open"}
+    assert (rows[4].failures, rows[4].code) == (2, "R902"), "what was said first, as if they had come one by one"
+    assert {row.state for line, row in rows.items() if line > 4} == {"open"}
     assert len({tuple(row.staff) for row in rows.values()}) == len(batch)
 
 
@@ -210,6 +213,7 @@ async def test_a_record_that_fails_again_comes_back_open_with_its_new_code_and_i
     await rig.deliver()
     row = await rig.row(letter)
     assert (row.state, row.code, row.failures, row.replay) == ("open", "R902", 2, 1)
+    assert row.sent_edits == row.edits == 0
     assert row.cause == f"R902:{QUEUE}:person.upsert"
 
 
