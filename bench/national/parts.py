@@ -15,6 +15,9 @@ QUEUES: Final = ("people.records", "competency.records")
 MOST: Final = 200_000
 """Records of a round at most: a queue of the bridge takes no more messages than this, and refuses publishers."""
 
+LOOKING: Final = {"ESRBRIDGE_SCAN_SECONDS": "0.1"}
+"""Look at the folder often: what is measured is the work, not how long a file lies there."""
+
 PATIENCE: Final = 3600.0
 
 
@@ -25,7 +28,7 @@ def run(servers: Servers, records: int, rounds: int) -> tuple[dict[str, Any], di
     with world(servers, dict.fromkeys(vpds, AWAY)) as bridge:
         bridge.start("people", "competency")  # they declare the queues
         bridge.stop()
-        bridge.start("ingest", module="bench.national.unbounded")
+        bridge.start("ingest", module="bench.national.unbounded", settings=LOOKING)
         ours, raw, checked = [], [], []
         for vpd in vpds:
             bridge.queues.purge(*QUEUES)

@@ -30,7 +30,7 @@ class Sizes:
     """Trusts among which the records of a run of the whole are shared."""
     alone_records: float = field(default_factory=_number("ALONE_RECORDS", 100_000))
     """Records of the run that is compared with peers and limits: nobody listens to its events."""
-    part_records: float = field(default_factory=_number("PART_RECORDS", 60_000))
+    part_records: float = field(default_factory=_number("PART_RECORDS", 180_000))
     part_rounds: float = field(default_factory=_number("PART_ROUNDS", 3))
     limit_records: float = field(default_factory=_number("LIMIT_RECORDS", 200_000))
     peer_records: float = field(default_factory=_number("PEER_RECORDS", 10_000))

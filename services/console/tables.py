@@ -190,7 +190,7 @@ ITEMS: Final = Table(
     Column("at", DateTime(timezone=True)),
     Index("operation_letters_each_once", "vpd", "operation", "letter", unique=True),
     Index("operation_letters_by_state", "vpd", "operation", "state", "place"),
-    Index("operation_letters_sent", "vpd", "letter", postgresql_where=text("state = 'sent'")),
+    Index("operation_letters_gone", "vpd", "letter", postgresql_where=text("state IN ('sent', 'quiet', 'parked')")),
 )
 
 KEYS: Final = Table(

@@ -66,9 +66,9 @@ class Noted:
     directory_name: str | None = None
 
 
-async def trusts(connection: AsyncConnection, day: date, now: datetime) -> set[str]:
-    """Return the trusts for whose LMS there may be something to do."""
-    return set(await connection.scalars(_TRUSTS, {"day": day, "now": now}))
+async def trusts(connection: AsyncConnection, vpds: Sequence[str], day: date, now: datetime) -> set[str]:
+    """Return those of the trusts for whose LMS there may be something to do."""
+    return set(await connection.scalars(_TRUSTS, {"vpds": list(vpds), "day": day, "now": now}))
 
 
 async def accounts(
@@ -121,28 +121,35 @@ async def note_accounts(connection: AsyncConnection, vpd: str, noted: Sequence[N
 
 _SEEN: Final = text("SELECT seen FROM outbound.accounts WHERE vpd = :vpd AND person_id = :person_id")
 
-_READY: Final = (
-    "a.vpd = :vpd AND (a.dirty OR a.look_on <= :day) AND (a.not_before IS NULL OR a.not_before <= :now) "
-    f"AND {ACCOUNT_GATE}"
-)
+_MAY_BE_TOUCHED: Final = f"(a.not_before IS NULL OR a.not_before <= :now) AND {ACCOUNT_GATE}"
 
 _DIRTY: Final = text(
     "SELECT a.person_id, a.revision, a.person, a.seen, a.matched, a.directory_name, a.closes_on "
     "FROM outbound.accounts a "
-    f"WHERE {_READY} AND NOT (CAST(:held AS boolean) AND COALESCE({CLOSING.format(row='a')}, false)) "
+    f"WHERE a.vpd = :vpd AND (a.dirty OR a.look_on <= :day) AND {_MAY_BE_TOUCHED} "
+    f"AND NOT (CAST(:held AS boolean) AND COALESCE({CLOSING.format(row='a')}, false)) "
     "ORDER BY a.person_id LIMIT :rows"
 )
 
-_TRUSTS: Final = text(
-    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE {_READY.replace('a.vpd = :vpd AND ', '')} UNION "
-    f"SELECT DISTINCT a.vpd FROM outbound.accounts a WHERE a.jobs_dirty AND a.seen IS NOT NULL "
-    f"AND {ACCOUNT_GATE} UNION "
-    f"SELECT DISTINCT h.vpd FROM outbound.hierarchy h WHERE h.dirty AND {GATE.format(row='h')} UNION "
-    "SELECT DISTINCT m.vpd FROM outbound.matches m WHERE m.state = 'returning' UNION "
-    "SELECT DISTINCT d.vpd FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id) "
-    "WHERE d.state IN ('wanted', 'withdrawing') AND d.content <> '{}' "
-    f"AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row='d')}"
-)
+_NEWEST_GATE: Final = "(SELECT COALESCE(max(g.upto), 0) FROM outbound.gates g WHERE g.vpd = t.vpd)"
+
+_TRUSTS: Final = text(f"""
+SELECT t.vpd FROM unnest(CAST(:vpds AS text[])) AS t(vpd) WHERE
+(SELECT min(a.file_no) FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty) <= {_NEWEST_GATE}
+    AND EXISTS (SELECT FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty AND {_MAY_BE_TOUCHED})
+OR EXISTS (SELECT FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.look_on <= :day AND {_MAY_BE_TOUCHED})
+OR EXISTS (SELECT FROM outbound.accounts a
+    WHERE a.vpd = t.vpd AND a.jobs_dirty AND a.seen IS NOT NULL AND {ACCOUNT_GATE})
+OR EXISTS (SELECT FROM outbound.hierarchy h WHERE h.vpd = t.vpd AND h.dirty AND {GATE.format(row="h")})
+OR EXISTS (SELECT FROM outbound.matches m WHERE m.vpd = t.vpd AND m.state = 'returning')
+OR (SELECT min(d.file_no) FROM outbound.deliveries d WHERE d.vpd = t.vpd AND d.state IN ('wanted', 'withdrawing'))
+    <= {_NEWEST_GATE}
+    AND EXISTS (SELECT FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id)
+        WHERE d.vpd = t.vpd AND d.state IN ('wanted', 'withdrawing') AND d.content <> '{{}}'
+        AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row="d")})
+""")
+"""While a file comes in, all that it brings is dirty and waits for it. The oldest of it is found by an index, and where
+even that has to wait, the rest is not read: this is asked after every batch of events."""
 
 _NOTE: Final = text("""
 UPDATE outbound.accounts a SET seen = COALESCE(CAST(t.seen AS jsonb), a.seen),

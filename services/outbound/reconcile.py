@@ -131,7 +131,7 @@ class Reconciler:
         failure: Exception | None = None
         day, now = self._work.clock.today(), self._work.clock.now()
         async with self._work.engine.connect() as connection:
-            due_now = await due.trusts(connection, day, now)
+            due_now = await due.trusts(connection, list(self.trusts), day, now)
         for vpd, trust in self.trusts.items():
             if vpd not in due_now and not trust.wants_a_look(monotonic()):
                 continue

@@ -61,9 +61,9 @@ ACCOUNTS: Final = Table(
     Column("jobs_refused", Text, nullable=False, server_default=""),
     Column("jobs_dirty", Boolean, nullable=False, server_default=false()),
     Column("refers_to", ARRAY(Text), nullable=False, server_default="{}", comment="what the jobs name"),
-    Index("accounts_dirty", "vpd", postgresql_where=text("dirty")),
+    Index("accounts_dirty", "vpd", "file_no", postgresql_where=text("dirty")),
     Index("accounts_look_on", "look_on", postgresql_where=text("look_on IS NOT NULL")),
-    Index("accounts_jobs_dirty", "vpd", postgresql_where=text("jobs_dirty")),
+    Index("accounts_jobs_dirty", "vpd", "file_no", postgresql_where=text("jobs_dirty AND seen IS NOT NULL")),
     Index("accounts_refers_to", "refers_to", postgresql_using="gin", postgresql_where=text("refers_to <> '{}'")),
     Index("accounts_closed_on", "vpd", "closed_on"),
     Index("accounts_jobs", "jobs", postgresql_using="gin"),
@@ -82,7 +82,7 @@ DELIVERIES: Final = Table(
     # withdrawing: delivered, and to be taken back by the trust's rule
     Column("state", Text, nullable=False, comment="wanted, delivered, refused or withdrawn"),
     Column("code", Text, nullable=False, server_default=""),
-    Index("deliveries_wanted", "vpd", postgresql_where=text("state = 'wanted'")),
+    Index("deliveries_due", "vpd", "file_no", postgresql_where=text("state IN ('wanted', 'withdrawing')")),
 )
 
 COMPLETIONS: Final = Table(
