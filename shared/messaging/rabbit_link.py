@@ -64,8 +64,11 @@ class Links:
         try:
             yield channel
         finally:
+            takers = cast("Link", channel.connection).deliveries.takers
+            mine = takers.get(channel.number)
             await close(channel)
-            cast("Link", channel.connection).deliveries.takers.pop(channel.number, None)
+            if takers.get(channel.number) is mine:  # the number may be another channel's by now
+                takers.pop(channel.number, None)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 import pytest
@@ -20,6 +20,7 @@ from esrbridge.local import LocalRabbitMQ
 from esrbridge.local import rabbitmq as rabbitmq_node
 from shared.errors import BrokerUnavailableError, TopologyError, UnroutableError
 from shared.messaging import rabbit_link, rabbitmq
+from shared.messaging.deliveries import Delivery
 from shared.messaging.message import Message
 from shared.messaging.rabbitmq import RabbitBroker
 from shared.messaging.topology import DEAD, Topology
@@ -477,3 +478,32 @@ async def test_a_message_of_a_stranger_arrives_with_empty_identity(rabbitmq_url:
     [heard] = await drain(broker, queue, 1)
     assert (heard.type, heard.vpd, heard.line, heard.file_no, heard.file) == (queue, "999", 0, 2, "")
     assert heard.body == b"\xff"
+
+
+async def test_a_channel_that_was_closed_takes_nothing_from_a_later_one_of_the_same_number(
+    rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links, really_close = rabbit_link.Links(rabbitmq_url), rabbit_link.close
+    waiting: list[Channel] = []
+    heard: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+
+    async def close_and_give_the_number_away(one: Channel | rabbit_link.Link) -> None:
+        await really_close(one)
+        if isinstance(one, Channel):
+            later = cast("Channel", await one.connection.channel(channel_number=one.number))
+            rabbit_link.give(later, heard.set_result)
+            waiting.append(later)
+
+    monkeypatch.setattr(rabbit_link, "close", close_and_give_the_number_away)
+    async with links.channel() as channel:
+        rabbit_link.give(channel, lambda _: None)
+    [later] = waiting
+    said = await later.queue_declare(exclusive=True)
+    await later.basic_consume(str(said.queue), consumer_callback=_nobody)
+    await later.basic_publish(b"for the later one", routing_key=str(said.queue))
+    assert (await asyncio.wait_for(heard, SOON)).body == b"for the later one"
+    await links.close()
+
+
+async def _nobody(_: object) -> None:
+    raise AssertionError("the library got what was cut out for another")
