@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any, Final, get_args
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, TextClause, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.ingest.batch import BY_REQUEST, FROM_MOODLE
 from services.ingest.domain import Status
-from services.ingest.schema import FILES
+from services.ingest.schema import FILES, OF_FOLDERS
 from services.ingest.store import describe
 
 SETTLED: Final[frozenset[Status]] = frozenset({"complete", "quarantined", "refused", "discarded"})
@@ -40,7 +39,7 @@ async def page(
     sent or answered by requests are left out: that may be thousands of a day. Raises ValueError for a place that no
     page ended with.
     """
-    asked: list[ColumnElement[bool]] = [FILES.c.vpd == vpd]
+    asked: list[ColumnElement[bool] | TextClause] = [FILES.c.vpd == vpd]
     if after:
         asked.append(tuple_(*_PLACE) < tuple_(*_place(after)))
     if status:
@@ -48,7 +47,7 @@ async def page(
     if unsettled:
         asked.append(FILES.c.status.in_(UNSETTLED))
     if not requests:
-        asked += [FILES.c.name.not_like(f"{begins}%") for begins in (BY_REQUEST, FROM_MOODLE)]
+        asked.append(text(OF_FOLDERS))
     if before:
         asked.append(tuple_(*_PLACE) > tuple_(*_place(before)))
     order = _PLACE if before else [column.desc() for column in _PLACE]

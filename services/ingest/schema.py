@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.ingest.batch import BY_REQUEST, FROM_MOODLE
 from shared.db import tables
 
 SCHEMA: Final = "ingest"
@@ -33,7 +34,7 @@ UNANSWERED: Final = (
 )
 """SQL condition: the sender of a file has not been told yet what became of it."""
 
-OF_FOLDERS: Final = "name NOT LIKE 'api-%' AND name NOT LIKE 'moodle-%'"
+OF_FOLDERS: Final = f"name NOT LIKE '{BY_REQUEST}%' AND name NOT LIKE '{FROM_MOODLE}%'"
 """SQL condition: the bridge has not made the file itself, of what an LMS sent or answered by requests."""
 
 FILES: Final = Table(
