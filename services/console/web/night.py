@@ -105,6 +105,11 @@ def came_on(one: Json) -> date:
     return datetime.fromisoformat(one["received_at"]).astimezone(LONDON).date()
 
 
+def place_of(one: Json) -> str:
+    """Return where a file stands in the list of files, as ``ingest`` says it: pages begin after or before that."""
+    return f"{one['received_at']}~{one['name']}~{one['sha256']}"
+
+
 def of_tonight(files: Sequence[Json], today: date) -> list[Json]:
     """Return the files of the newest day that has any, today's if there are, and those that are not settled."""
     days = [day for one in files if (day := day_of(one["name"])) and day <= today]

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from services.console.web.night import RUNNING, day_of
+from services.console.web.night import RUNNING, day_of, place_of
 from services.console.web.reads import ReadError, RefusedError
 from services.console.web.site import PageError, Visit
 
@@ -45,8 +45,8 @@ async def listing(visit: Visit) -> Response:
         files=[_told(one) for one in shown],
         chosen=status,
         statuses=STATUSES,
-        newer=_place(shown[0]) if newer and shown else "",
-        older=_place(shown[-1]) if older and shown else "",
+        newer=place_of(shown[0]) if newer and shown else "",
+        older=place_of(shown[-1]) if older and shown else "",
         paged=bool(after),
     )
 
@@ -58,10 +58,6 @@ async def _page(visit: Visit, said: dict[str, str]) -> list[dict[str, Any]]:
         raise PageError(404, "There is no such page of the list.") from None
     except ReadError:
         raise _away() from None
-
-
-def _place(one: dict[str, Any]) -> str:
-    return f"{one['received_at']}~{one['name']}~{one['sha256']}"
 
 
 async def show(visit: Visit) -> Response:

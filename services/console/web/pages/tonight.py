@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import RedirectResponse, Response
 
 from services.console import grouping
-from services.console.web.night import Said, came_on, night, worst
+from services.console.web.night import Said, came_on, night, place_of, worst
 from services.console.web.reads import STEPS, ReadError
 from services.console.web.rights import Right
 from services.console.web.site import PageError, Visit
@@ -91,7 +91,7 @@ async def _files(visit: Visit) -> list[dict[str, Any]] | None:
 async def _newest(visit: Visit) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while len(found) < MOST:
-        after = f"{found[-1]['received_at']}~{found[-1]['name']}~{found[-1]['sha256']}" if found else ""
+        after = place_of(found[-1]) if found else ""
         more = await visit.site.reads.get("ingest", visit.vpd, "files", limit=PAGE, after=after, requests="false")
         found += more
         if len(more) < PAGE or came_on(more[-1]) < came_on(found[0]) - DAYS:
