@@ -20,9 +20,7 @@ __all__ = ["ACTIONS", "LETTERS", "METADATA", "SCHEMA"]
 
 AnyRow = Row[*tuple[Any, ...]]
 
-_PACK: Final = msgspec.msgpack.Encoder()
 _UNPACK: Final = msgspec.msgpack.Decoder(Message)
-_UNCHECKED: Final = Schemas()
 
 
 def cause_of(code: str, queue: str, type_: str) -> str:

@@ -52,7 +52,7 @@ async def test_a_letter_tells_what_whose_where_why_and_how_often_and_its_staff_n
     assert len(row.staff) == 2  # person ID and employee number
 
 
-async def test_letters_of_a_batch_are_kept_in_one_go_and_one_that_failed_twice_in_it_counts_its_newest_failure(
+async def test_letters_of_a_batch_are_kept_as_if_they_had_come_one_by_one_also_one_that_is_in_it_twice(
     rig: Rig,
 ) -> None:
     batch = [msgspec.structs.replace(record(line, "A!"), code="R103", queue=QUEUE) for line in range(2, 40)]
