@@ -89,6 +89,7 @@ FILES: Final = Table(
     Index("files_by_status", "vpd", "status", "received_at", "name", "sha256"),
     Index("files_of_folders", "vpd", "received_at", "name", "sha256", postgresql_where=text(OF_FOLDERS)),
     Index("files_at_work", "status", "last_turn", postgresql_where=text("status IN ('ready', 'splitting')")),
+    Index("files_by_turn", "last_turn"),
     Index("files_waiting", "status", postgresql_where=text("status IN ('received', 'checked', 'held')")),
     Index(
         "files_accepted",

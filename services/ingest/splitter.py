@@ -16,7 +16,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.reported import Sifter
 from services.ingest.source import Report, ReportSource, Source
 from services.ingest.steps import StepReader, Stretch
-from services.ingest.turns import Turn
+from services.ingest.turns import Limits, Others, Turn
 from shared import events
 from shared.accounting import Fate, LineFate
 from shared.db.unit import Unit, Work
@@ -33,11 +33,14 @@ FAULTY: Final = 1_000
 """Faulty records after which a turn ends: they are written with the note, which must not grow without bounds."""
 
 IN_FLIGHT: Final = 2_000
-"""Records of one file that may be on their way, sent but without a fate. Another trust's records wait behind them in
-the same queues, so this is what a full file costs the others: about half a second. More would not make it faster."""
+"""Records of one file that may be on their way, sent but without a fate. More would not make it faster."""
+
+AMONG_OTHERS: Final = 500
+"""The same while another trust's file is at work: its records wait behind these in the same queues. Fewer on their way
+means smaller batches, so a file by itself is faster by half."""
 
 ROOM: Final = 4
-"""A file goes on once there is room for such a share of ``IN_FLIGHT``: not for each record that has met its fate."""
+"""A file goes on once there is room for such a share of them: not for each record that has met its fate."""
 
 SHARE_OF_CLAIM: Final = 1 / 3
 """After this share of its claim a turn ends however little was sent, so that what was sent can still be noted."""
@@ -65,7 +68,7 @@ class Splitter:
     async def run(self) -> int:
         """Give one file its turn, and further ones while no other file waits; return how many records were sent."""
         async with self._work.engine.begin() as connection:
-            turn = await turns.claim(connection, self._vpds, self._claim_seconds, _enough_room())
+            turn = await turns.claim(connection, self._vpds, self._claim_seconds, _limits())
         if turn is None:
             return 0
         pipeline = Pipeline(self._broker, turn.place)
@@ -83,9 +86,9 @@ class Splitter:
         """Send turn after turn. Between two, what the broker has confirmed is noted while it takes the rest."""
         feed = self._feed_of(turn)
         sent, accounted = 0, turn.accounted
-        goes_on = True
+        goes_on: Others | None = Others(wait=False, at_work=turn.others)
         while goes_on:
-            room = _room(feed.position - accounted)
+            room = _room(feed.position - accounted, goes_on.at_work)
             try:
                 goes_on = await self._one_turn(turn, feed, pipeline, min(TURN, room))
             except Exception:  # whatever it was, what is confirmed need not be sent again
@@ -98,17 +101,22 @@ class Splitter:
             sent, accounted = sent + part.records, noted
         return sent
 
-    async def _one_turn(self, turn: Turn, feed: "_Feed", pipeline: Pipeline, records: int) -> bool:
-        """Publish so many records; True: the file may go on at once. Else all that was published is confirmed."""
+    async def _one_turn(self, turn: Turn, feed: "_Feed", pipeline: Pipeline, records: int) -> Others | None:
+        """Publish so many records. Returns what else there is when the file may go on at once; else all that was
+        published is confirmed.
+        """
         try:
             whole = await feed.give(pipeline, records)
         except Exception:  # a file that cannot be read further is not sent again and again up to there
             await pipeline.finish()
             raise
-        if whole and await self._nobody_waits(turn):
-            return True
+        if whole:
+            async with self._work.engine.connect() as connection:
+                others = await turns.others(connection, turn, self._vpds, _limits())
+            if not others.wait:
+                return others
         await pipeline.finish()
-        return False
+        return None
 
     def _feed_of(self, turn: Turn) -> "_Feed":
         source, path = self._sources[turn.vpd, turn.origin], self._archived(turn.vpd, turn.sha256)
@@ -116,10 +124,6 @@ class Splitter:
         report = self._report_of(turn)
         sifter = Sifter(self._work.engine, turn, report) if report else None
         return _Feed(reader, sifter, turn.place.position, self._claim_seconds * SHARE_OF_CLAIM)
-
-    async def _nobody_waits(self, turn: Turn) -> bool:
-        async with self._work.engine.connect() as connection:
-            return not await turns.somebody_waits(connection, turn, self._vpds, _enough_room())
 
     async def _note(self, turn: Turn, sent: Stretch, seconds: float | None = None) -> int | None:
         """Note what was confirmed, with the fates of the records that were not to be sent.
@@ -185,14 +189,15 @@ class _Feed:
         return 0 == left < records
 
 
-def _enough_room() -> int:
+def _limits() -> Limits:
     """Return how many records of a file may be on their way when it has its turn."""
-    return IN_FLIGHT - IN_FLIGHT // ROOM
+    return Limits(*(most - most // ROOM for most in (IN_FLIGHT, AMONG_OTHERS)))
 
 
-def _room(on_their_way: int) -> int:
+def _room(on_their_way: int, among_others: bool) -> int:
     """Return how many more records of a file may be sent."""
-    return IN_FLIGHT - max(0, on_their_way) if on_their_way <= _enough_room() else 0
+    most = AMONG_OTHERS if among_others else IN_FLIGHT
+    return most - max(0, on_their_way) if on_their_way <= most - most // ROOM else 0
 
 
 def _announce_split(unit: Unit, turn: Turn) -> None:

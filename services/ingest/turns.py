@@ -12,6 +12,9 @@ from services.ingest.schema import FILES
 from services.ingest.source import Place
 from services.ingest.store import is_arrival
 
+RECENTLY: Final = 60.0
+"""Seconds for which a trust whose file had a turn is taken to have more to come: files of a night come one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -26,17 +29,27 @@ class Turn:
     records: int
     place: Place
     accounted: int
+    others: bool
+    """Another trust's file is at work, or was a moment ago."""
     claimed: datetime
     """Tells this claim from a later one: who lost the claim must not write."""
 
 
-async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float, in_flight: int) -> Turn | None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many records of a file may be on their way, sent but without a fate, when it has its turn."""
+
+    alone: int
+    among_others: int
+    """While another trust's file is at work, or was within the last ``RECENTLY`` seconds."""
+
+
+async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float, limits: Limits) -> Turn | None:
     """Take the file whose turn it is; nobody else splits it meanwhile, unless we show no sign of life.
 
-    A file of which more than ``in_flight`` records were sent and have no fate yet is passed over.
+    A file of which more records are on their way than the limits say is passed over.
     """
-    wanted = {"seconds": seconds, "vpd": list(vpds), "in_flight": in_flight}
-    row = (await connection.execute(_CLAIM, wanted)).first()
+    row = (await connection.execute(_CLAIM, _wanted(vpds, limits) | {"seconds": seconds})).first()
     if row is None:
         return None
     return Turn(
@@ -49,6 +62,7 @@ async def claim(connection: AsyncConnection, vpds: Sequence[str], seconds: float
         records=row.records,
         place=Place(row.offset, row.line, row.position),
         accounted=sum(row.fates.values()),
+        others=row.others,
         claimed=row.last_turn,
     )
 
@@ -90,11 +104,18 @@ async def keep_place(connection: AsyncConnection, turn: Turn, kept: Kept) -> int
     return None if fates is None else sum(fates.values())
 
 
-async def somebody_waits(connection: AsyncConnection, turn: Turn, vpds: Sequence[str], in_flight: int) -> bool:
-    """Tell whether a file other than this one could have its turn now."""
-    wanted = {"vpd": list(vpds), "in_flight": in_flight, "of": turn.vpd, "name": turn.name}
-    waits = await connection.scalar(_WAITS, wanted)
-    return bool(waits)
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What there is besides a file: any other that could have its turn now; another trust's at work, or just now."""
+
+    wait: bool
+    at_work: bool
+
+
+async def others(connection: AsyncConnection, turn: Turn, vpds: Sequence[str], limits: Limits) -> Others:
+    """Tell what there is besides a file that is being split."""
+    row = (await connection.execute(_OTHERS, _wanted(vpds, limits) | {"of": turn.vpd, "name": turn.name})).one()
+    return Others(row.wait, row.at_work)
 
 
 async def start_over(connection: AsyncConnection) -> None:
@@ -106,17 +127,34 @@ async def start_over(connection: AsyncConnection) -> None:
     )
 
 
+def _wanted(vpds: Sequence[str], limits: Limits) -> dict[str, object]:
+    limited = {"alone": limits.alone, "among_others": limits.among_others}
+    return {"vpd": list(vpds), "recently": RECENTLY} | limited
+
+
+_OURS: Final = "vpd = ANY(CAST(:vpd AS text[]))"
+
+_AT_WORK: Final = (
+    f"(EXISTS (SELECT FROM ingest.files o WHERE o.vpd <> {{vpd}} AND o.{_OURS} AND o.status IN ('ready', 'splitting')) "
+    f"OR EXISTS (SELECT FROM ingest.files o WHERE o.vpd <> {{vpd}} AND o.{_OURS} "
+    "AND o.last_turn > now() - make_interval(secs => :recently)))"
+)
+
 _MAY: Final = (
-    "status IN ('ready', 'splitting') AND vpd = ANY(CAST(:vpd AS text[])) "
-    "AND (claimed_until IS NULL OR claimed_until < now()) "
-    "AND position - (SELECT coalesce(sum(CAST(value AS bigint)), 0) FROM jsonb_each_text(fates)) <= :in_flight"
+    f"ingest.files f CROSS JOIN LATERAL (SELECT {_AT_WORK.format(vpd='f.vpd')} AS others) besides "
+    f"WHERE f.status IN ('ready', 'splitting') AND f.{_OURS} AND (f.claimed_until IS NULL OR f.claimed_until < now()) "
+    "AND f.position - (SELECT coalesce(sum(CAST(value AS bigint)), 0) FROM jsonb_each_text(f.fates)) "
+    "<= CASE WHEN others THEN CAST(:among_others AS bigint) ELSE CAST(:alone AS bigint) END"
 )
 
 _CLAIM: Final = text(
     "UPDATE ingest.files f SET status = 'splitting', claimed_until = now() + make_interval(secs => :seconds), "
-    f"last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256 FROM ingest.files WHERE {_MAY} "
-    "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE SKIP LOCKED) n "
-    "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*"
+    f"last_turn = clock_timestamp() FROM (SELECT vpd, name, sha256, others FROM {_MAY} "
+    "ORDER BY last_turn NULLS FIRST, vpd, name LIMIT 1 FOR UPDATE OF f SKIP LOCKED) n "
+    "WHERE (f.vpd, f.name, f.sha256) = (n.vpd, n.name, n.sha256) RETURNING f.*, n.others"
 )
 
-_WAITS: Final = text(f"SELECT EXISTS (SELECT FROM ingest.files WHERE {_MAY} AND (vpd, name) <> (:of, :name))")
+_OTHERS: Final = text(
+    f"SELECT EXISTS (SELECT FROM {_MAY} AND (f.vpd, f.name) <> (:of, :name)) AS wait, "
+    f"{_AT_WORK.format(vpd=':of')} AS at_work"
+)

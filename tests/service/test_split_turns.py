@@ -17,7 +17,7 @@ from services.ingest import splitter, turns
 from services.ingest.pipeline import AHEAD
 from services.ingest.schema import FILES
 from services.ingest.source import Checked, Line, Place
-from services.ingest.splitter import FAULTY, IN_FLIGHT, ROOM, STEP, TURN, Splitter
+from services.ingest.splitter import AMONG_OTHERS, FAULTY, IN_FLIGHT, ROOM, STEP, TURN, Splitter
 from services.ingest.steps import STEP_BYTES
 from services.ingest.store import AnyRow
 from shared.accounting import Fate
@@ -156,7 +156,8 @@ async def ingest(database: str, passwords: Mapping[str, str], tmp_path: Path) ->
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
     """As much on its way as turns bring about, which is what these tests are of."""
-    monkeypatch.setattr(splitter, "IN_FLIGHT", 10 * TURN)
+    for limit in ("IN_FLIGHT", "AMONG_OTHERS"):
+        monkeypatch.setattr(splitter, limit, 10 * TURN)
 
 
 @pytest.mark.usefixtures("room")
@@ -343,7 +344,7 @@ async def test_a_file_that_has_no_room_is_passed_over_until_there_is_some_worth_
     await ingest.let_in("A", 3 * IN_FLIGHT)
     split = ingest.splitter()
     assert await split.run() == IN_FLIGHT
-    await ingest.let_in("B", 5, vpd="992")
+    await ingest.let_in("B", 5)
     await ingest.change("UPDATE ingest.files SET last_turn = now() + interval '1 hour' WHERE name = 'B'")
     assert await split.run() == 5, "it does not keep others waiting"
     share = IN_FLIGHT // ROOM
@@ -351,6 +352,51 @@ async def test_a_file_that_has_no_room_is_passed_over_until_there_is_some_worth_
     assert await split.run() == 0
     await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {share - 1}, \"32\": 1}}' WHERE name = 'A'")
     assert await split.run() == share
+
+
+@pytest.mark.parametrize(
+    ("vpd", "at_work", "most"),
+    [
+        ("992", "status = 'splitting', claimed_until = now() + interval '1 minute'", AMONG_OTHERS),
+        ("992", "status = 'complete', last_turn = now() - interval '50 seconds'", AMONG_OTHERS),
+        ("992", "status = 'complete', last_turn = now() - interval '70 seconds'", IN_FLIGHT),
+        ("992", "status = 'held'", IN_FLIGHT),
+        ("991", "status = 'splitting', claimed_until = now() + interval '1 minute'", IN_FLIGHT),
+        ("993", "status = 'splitting'", IN_FLIGHT),
+    ],
+)
+async def test_less_of_a_file_is_on_its_way_while_or_just_after_another_trusts_file_is_at_work(
+    ingest: Ingest, vpd: str, at_work: str, most: int
+) -> None:
+    await ingest.let_in("OTHER", 5, vpd=vpd)
+    await ingest.change(f"UPDATE ingest.files SET {at_work} WHERE name = 'OTHER'")
+    await ingest.let_in("A", 3 * IN_FLIGHT)
+    split = ingest.splitter()
+    assert await split.run() == most
+    turn = (await ingest.file("A")).last_turn
+    assert await split.run() == 0
+    assert (await ingest.file("A")).last_turn == turn, "it is passed over"
+    await ingest.change(f"UPDATE ingest.files SET fates = '{{\"16\": {most // ROOM}}}' WHERE name = 'A'")
+    assert [await split.run(), await split.run()] == [most // ROOM, 0]
+
+
+async def test_a_file_that_goes_on_sends_less_from_the_turn_on_in_which_another_trusts_file_came(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitter, "TURN", AMONG_OTHERS + 100)
+    monkeypatch.setattr(splitter, "STEP", 100)
+    await ingest.let_in("A", 3 * IN_FLIGHT)
+    publish = ingest.broker.publish
+
+    async def let_another_be_at_work(messages: Sequence[Message]) -> None:
+        if messages[0].line == 1:
+            await ingest.let_in("OTHER", 5, vpd="992")
+            claimed = "status = 'splitting', claimed_until = now() + interval '1 minute'"
+            await ingest.change(f"UPDATE ingest.files SET {claimed} WHERE name = 'OTHER'")
+        await publish(messages)
+
+    ingest.broker.publish = let_another_be_at_work  # type: ignore[method-assign]
+    assert await ingest.splitter().run() == AMONG_OTHERS + 100
 
 
 async def test_a_turn_ends_in_time_to_note_what_was_sent_though_the_broker_is_slow(
