@@ -29,10 +29,10 @@ class Turn:
     records: int
     place: Place
     accounted: int
-    others: bool
-    """Another trust's file is at work, or was a moment ago."""
     claimed: datetime
     """Tells this claim from a later one: who lost the claim must not write."""
+    others: bool = False
+    """Another trust's file is at work, or was a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
