@@ -202,7 +202,7 @@ async def next_ids(unit: Unit, vpd: str, selection: Selection, now: datetime, af
         return ids
     found = query(vpd, await hashed(unit.connection, vpd, selection.search), now).with_only_columns(LETTERS.c.id)
     if selection.ids:
-        found = found.where(LETTERS.c.id.in_(ids))
+        found = found.where(store.one_of(LETTERS.c.id, ids))
     rows = await unit.connection.scalars(found.where(LETTERS.c.id > after).order_by(LETTERS.c.id).limit(limit))
     return list(rows)
 

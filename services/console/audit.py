@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert, select
+import msgspec
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.tables import ACTIONS
@@ -26,23 +27,18 @@ class Deed:
 
 async def write(connection: AsyncConnection, vpd: str, moment: datetime, deeds: Sequence[tuple[str, Deed]]) -> None:
     """Write down deeds, each with the letter it was done to; an empty letter is an operation as a whole."""
-    rows = [
-        {
-            "vpd": vpd,
-            "letter": letter,
-            "at": moment,
-            "who": deed.who,
-            "action": deed.action,
-            "why": deed.why,
-            "columns": list(deed.columns),
-            "operation": deed.operation,
-            "before": dict(deed.before),
-            "after": dict(deed.after),
+    if deeds:
+        about = {
+            "letter": [letter for letter, _ in deeds],
+            "who": [deed.who for _, deed in deeds],
+            "action": [deed.action for _, deed in deeds],
+            "why": [deed.why for _, deed in deeds],
+            "columns": [_json(deed.columns) for _, deed in deeds],
+            "operation": [deed.operation for _, deed in deeds],
+            "before": [_json(deed.before) for _, deed in deeds],
+            "after": [_json(deed.after) for _, deed in deeds],
         }
-        for letter, deed in deeds
-    ]
-    if rows:
-        await connection.execute(insert(ACTIONS), rows)
+        await connection.execute(_WRITE, {"vpd": vpd, "at": moment} | about)
 
 
 async def read(
@@ -70,3 +66,17 @@ async def read(
         }
         for row in rows
     ]
+
+
+def _json(said: object) -> str:
+    return msgspec.json.encode(said).decode()
+
+
+_WRITE: Final = text(
+    "INSERT INTO console.actions (vpd, at, letter, who, action, why, columns, operation, before, after) "
+    "SELECT :vpd, :at, t.letter, t.who, t.action, t.why, CAST(t.columns AS jsonb), t.operation, "
+    "CAST(t.before AS jsonb), CAST(t.after AS jsonb) FROM unnest(CAST(:letter AS text[]), CAST(:who AS text[]), "
+    "CAST(:action AS text[]), CAST(:why AS text[]), CAST(:columns AS text[]), CAST(:operation AS bigint[]), "
+    "CAST(:before AS text[]), CAST(:after AS text[])) WITH ORDINALITY "
+    "AS t(letter, who, action, why, columns, operation, before, after, place) ORDER BY t.place"
+)

@@ -1,19 +1,19 @@
 """Which letters a plan is about, and what is to be expected of each."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console import store
 from services.console.checking import Schemas
 from services.console.forecast import Forecast, Known, forecast, forecast_discard
 from services.console.search import Search, first, order
-from services.console.tables import ITEMS, LETTERS, LINE_FATES
+from services.console.tables import LETTERS, LINE_FATES
 from shared.accounting import Block, Fate, block_of
 from shared.clock import Clock
 
@@ -49,9 +49,8 @@ class Collector:
         counted = Counter(row.expected)
         if letters:
             told = await self._forecasts(connection, row, letters)
-            found = [_item(row, place, one, told[one.id]) for place, one in enumerate(letters, row.total + 1)]
-            await connection.execute(insert(ITEMS), found)
-            counted.update(one["expected"] for one in found)
+            await _add(connection, row, letters, told)
+            counted.update(one.expected for one in told.values())
         seen = row.collected + STRETCH
         ended = seen >= len(row.ids) if search is None else len(letters) < STRETCH
         last = letters[-1].id if letters else row.after
@@ -59,7 +58,7 @@ class Collector:
 
     async def _named(self, connection: AsyncConnection, row: store.AnyRow) -> Sequence[store.AnyRow]:
         wanted = row.ids[row.collected : row.collected + STRETCH]
-        found = select(LETTERS).where(LETTERS.c.vpd == row.vpd, LETTERS.c.id.in_(wanted))
+        found = select(LETTERS).where(LETTERS.c.vpd == row.vpd, store.one_of(LETTERS.c.id, wanted))
         rows: Sequence[store.AnyRow] = (await connection.execute(found.order_by(*order(Search())))).all()
         return rows
 
@@ -67,7 +66,7 @@ class Collector:
         """Return the next letters that match; those that came after the plan was asked for are not in it."""
         more = [LETTERS.c.first_at <= row.created_at]
         if row.ids:
-            more.append(LETTERS.c.id.in_(row.ids))
+            more.append(store.one_of(LETTERS.c.id, row.ids))
         last = await store.find(connection, row.vpd, row.after) if row.after else None
         return await first(connection, row.vpd, search, self._clock.now(), last, STRETCH, *more)
 
@@ -95,19 +94,23 @@ class Collector:
         }
 
 
-def _item(row: store.AnyRow, place: int, letter: store.AnyRow, told: Forecast) -> dict[str, Any]:
-    return {
-        "vpd": row.vpd,
-        "operation": row.id,
-        "place": place,
-        "letter": letter.id,
-        "replay": letter.replay,
-        "edits": letter.edits,
-        "line": letter.line,
-        "expected": told.expected,
-        "because": told.because,
-        "state": "waiting",
-    }
+async def _add(
+    connection: AsyncConnection, row: store.AnyRow, letters: Sequence[store.AnyRow], told: Mapping[str, Forecast]
+) -> None:
+    await connection.execute(
+        _ADD,
+        {
+            "vpd": row.vpd,
+            "operation": row.id,
+            "total": row.total,
+            "letter": [one.id for one in letters],
+            "replay": [one.replay for one in letters],
+            "edits": [one.edits for one in letters],
+            "line": [one.line for one in letters],
+            "expected": [told[one.id].expected for one in letters],
+            "because": [told[one.id].because for one in letters],
+        },
+    )
 
 
 async def _fates(connection: AsyncConnection, vpd: str, letters: Sequence[store.AnyRow]) -> dict[tuple[str, int], Fate]:
@@ -130,7 +133,7 @@ async def _newest_applied(connection: AsyncConnection, vpd: str, subjects: Seque
     query_ = select(LETTERS.c.subject, LETTERS.c.file_no, LETTERS.c.line).where(
         LETTERS.c.vpd == vpd,
         LETTERS.c.subject != "",
-        LETTERS.c.subject.in_(subjects),
+        store.one_of(LETTERS.c.subject, subjects),
         LETTERS.c.state == "resolved",
         LETTERS.c.outcome.in_(("applied", "unchanged")),
     )
@@ -138,3 +141,12 @@ async def _newest_applied(connection: AsyncConnection, vpd: str, subjects: Seque
     for row in await connection.execute(query_):
         newest[row.subject] = max(newest.get(row.subject, (0, 0)), (row.file_no, row.line))
     return newest
+
+
+_ADD: Final = text(
+    "INSERT INTO console.operation_letters (vpd, operation, place, letter, replay, edits, line, expected, because, "
+    "state) SELECT :vpd, :operation, :total + t.place, t.letter, t.replay, t.edits, t.line, t.expected, t.because, "
+    "'waiting' FROM unnest(CAST(:letter AS text[]), CAST(:replay AS int[]), CAST(:edits AS int[]), "
+    "CAST(:line AS int[]), CAST(:expected AS text[]), CAST(:because AS text[])) WITH ORDINALITY "
+    "AS t(letter, replay, edits, line, expected, because, place)"
+)

@@ -183,7 +183,7 @@ class Planner:
             await store.change(unit.connection, vpd, opened, {"state": "open", "closed_at": None})
             deed = Deed(who, "undo", why, number, (), {"state": "discarded"}, {"state": "open"})
             await audit.write(unit.connection, vpd, self._work.clock.now(), [(one, deed) for one in opened])
-            done = update(ITEMS).where(items_of(vpd, number), ITEMS.c.letter.in_(letters))
+            done = update(ITEMS).where(items_of(vpd, number), store.one_of(ITEMS.c.letter, letters))
             await unit.connection.execute(done.values(state="undone", at=self._work.clock.now()))
         return len(letters)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 
 from services.console import audit, store
 from services.console.actions import again, sent
@@ -23,7 +23,7 @@ from services.console.planning import Planner
 from services.console.tables import ITEMS, OPERATIONS
 from shared.db.unit import Unit, Work
 
-STRETCH: Final = 500
+STRETCH: Final = 2_000
 """Letters that are discarded, or sent at most, in one transaction."""
 
 LONGEST_PAUSE: Final = 1.0
@@ -104,17 +104,15 @@ class Runner:
     async def _tally(self, unit: Unit, row: store.AnyRow, now: datetime) -> Tally:
         """Count what was sent. What no line caused, and has not come back, is taken to be well after a while."""
         mine = items_of(row.vpd, row.id)
-        quiet = now - timedelta(seconds=self._limits.quiet_seconds)
-        await unit.connection.execute(
-            update(ITEMS)
-            .where(mine, ITEMS.c.state == "sent", ITEMS.c.line == 0, ITEMS.c.at <= quiet)
-            .values(state="quiet")
-        )
-        number = select(ITEMS.c.state, func.count().label("letters"))
-        found = number.where(mine, ITEMS.c.state.in_(("sent", "failed"))).group_by(ITEMS.c.state)
-        letters = {one.state: one.letters for one in await unit.connection.execute(found)}
-        waiting = letters.get("sent", 0)
-        return Tally(waiting, letters.get("failed", 0), row.sent - waiting)
+        at_rest = and_(ITEMS.c.line == 0, ITEMS.c.at <= now - timedelta(seconds=self._limits.quiet_seconds))
+        number, resting = func.count().label("letters"), func.count().filter(at_rest).label("at_rest")
+        found = select(ITEMS.c.state, number, resting).where(mine, ITEMS.c.state.in_(("sent", "failed")))
+        told = {one.state: one for one in await unit.connection.execute(found.group_by(ITEMS.c.state))}
+        waiting = told["sent"].letters - told["sent"].at_rest if "sent" in told else 0
+        if "sent" in told and told["sent"].at_rest:
+            quiet = update(ITEMS).where(mine, ITEMS.c.state == "sent", at_rest).values(state="quiet")
+            await unit.connection.execute(quiet)
+        return Tally(waiting, told["failed"].letters if "failed" in told else 0, row.sent - waiting)
 
     def _too_many(self, row: store.AnyRow, tally: Tally) -> bool:
         return too_many_failed(
@@ -202,7 +200,7 @@ class Runner:
         self, unit: Unit, row: store.AnyRow, places: Sequence[int], state: str, now: datetime, code: str = ""
     ) -> None:
         if places:
-            change = update(ITEMS).where(items_of(row.vpd, row.id), ITEMS.c.place.in_(places))
+            change = update(ITEMS).where(items_of(row.vpd, row.id), store.one_of(ITEMS.c.place, places))
             await unit.connection.execute(change.values(state=state, code=code, at=now))
 
     async def _turn(self, unit: Unit, row: store.AnyRow, action: str, why: str, **values: Any) -> None:  # noqa: ANN401

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import ARRAY, Column, ColumnElement, Row, any_, cast, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,11 @@ _UNPACK: Final = msgspec.msgpack.Decoder(Message)
 def cause_of(code: str, queue: str, type_: str) -> str:
     """Return what letters are grouped by: why, where, and what."""
     return f"{code}:{queue}:{type_}"
+
+
+def one_of(column: Column[Any], values: Iterable[object]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of many values: one parameter and one statement, however many."""
+    return column == any_(cast(list(values), ARRAY(column.type)))
 
 
 async def staff_key(connection: AsyncConnection, vpd: str) -> bytes:
@@ -50,7 +55,7 @@ async def find(connection: AsyncConnection, vpd: str, letter: str, *, lock: bool
 
 async def locked(connection: AsyncConnection, vpd: str, letters: Iterable[str]) -> dict[str, AnyRow]:
     """Return letters by id, locked in the order of their ids, as everywhere."""
-    query = select(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id.in_(sorted(letters)))
+    query = select(LETTERS).where(LETTERS.c.vpd == vpd, one_of(LETTERS.c.id, letters))
     return {row.id: row for row in await connection.execute(query.order_by(LETTERS.c.id).with_for_update())}
 
 
@@ -80,7 +85,7 @@ async def count_by_code(connection: AsyncConnection, vpd: str) -> dict[str, int]
 
 async def change(connection: AsyncConnection, vpd: str, letters: Sequence[str], values: Mapping[str, Any]) -> None:
     """Change letters; the caller holds their locks."""
-    await connection.execute(update(LETTERS).where(LETTERS.c.vpd == vpd, LETTERS.c.id.in_(letters)).values(values))
+    await connection.execute(update(LETTERS).where(LETTERS.c.vpd == vpd, one_of(LETTERS.c.id, letters)).values(values))
 
 
 async def set_edited(
@@ -115,7 +120,7 @@ async def concerned(
     Those that are closed for good are left out.
     """
     ranges = [one for _, one in said]
-    rows = await connection.execute(
+    found = await connection.execute(
         _CONCERNED,
         {
             "vpd": [file[0] for file, _ in said],
@@ -126,7 +131,11 @@ async def concerned(
             "revision": [one[3] for one in ranges],
         },
     )
-    return rows.all()
+    if not (letters := found.all()):
+        return letters
+    vpds, ids, fates, revisions = (list(column) for column in zip(*letters, strict=True))
+    asked = {"vpd": vpds, "id": ids, "fate": fates, "revision": revisions}
+    return (await connection.execute(_LOCKED, asked)).all()
 
 
 async def resolve(connection: AsyncConnection, settled: Sequence[tuple[str, str, LineFate]], moment: datetime) -> None:
@@ -179,12 +188,22 @@ _FIND_BY: Final = text(
     "CAST(:vpd AS text[]), CAST(:hash AS text[]), CAST(:letter AS text[])) ON CONFLICT DO NOTHING"
 )
 
+_UNSETTLED: Final = "(d.state <> 'resolved' OR d.outcome = 'parked')"
+
+# A planner takes any range of lines for a ninth of the file and would rather read every letter: it is not asked.
 _CONCERNED: Final = text(
-    "SELECT d.vpd, d.id, d.file, d.line, d.state, d.outcome, t.fate, t.revision "
+    "SELECT d.vpd, d.id, t.fate, t.revision "
     "FROM unnest(CAST(:vpd AS text[]), CAST(:file AS text[]), CAST(:first AS int[]), CAST(:last AS int[]), "
     "CAST(:fate AS int[]), CAST(:revision AS int[])) AS t(vpd, file, first, last, fate, revision) "
-    "JOIN console.dead_letters d ON d.vpd = t.vpd AND d.file = t.file AND d.line BETWEEN t.first AND t.last "
-    "WHERE d.state <> 'resolved' OR d.outcome = 'parked' ORDER BY d.vpd, d.id FOR UPDATE OF d"
+    "CROSS JOIN LATERAL (SELECT d.vpd, d.id FROM console.dead_letters d WHERE d.vpd = t.vpd AND d.file = t.file "
+    f"AND d.line BETWEEN t.first AND t.last AND {_UNSETTLED} ORDER BY d.vpd, d.file, d.line OFFSET 0) AS d"
+)
+
+_LOCKED: Final = text(
+    "SELECT d.vpd, d.id, d.file, d.line, d.state, d.outcome, t.fate, t.revision FROM unnest("
+    "CAST(:vpd AS text[]), CAST(:id AS text[]), CAST(:fate AS int[]), CAST(:revision AS int[])) "
+    "AS t(vpd, id, fate, revision) JOIN console.dead_letters d ON (d.vpd, d.id) = (t.vpd, t.id) "
+    f"WHERE {_UNSETTLED} ORDER BY d.vpd, d.id FOR UPDATE OF d"
 )
 
 _SETTLED: Final = "unnest(CAST(:vpd AS text[]), CAST(:id AS text[]), CAST(:outcome AS text[])) AS t(vpd, id, outcome)"

@@ -1,7 +1,6 @@
 """Which trusts' LMS have something to do, asked after every batch of events: what waits for its file is not read."""
 
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.outbound import due
 from shared.db.engine import make_engine
+from tests.service.plans import most_rows
 
 DAY: Final = date(2026, 3, 3)
 NOW: Final = datetime(2026, 3, 3, 6, tzinfo=UTC)
@@ -107,13 +107,4 @@ async def test_what_a_file_that_still_comes_in_has_brought_is_not_read(outbound:
     await fill(outbound, DELIVERIES, many=MANY)
     await outbound.execute(text("ANALYZE outbound.accounts, outbound.deliveries, outbound.gates"))
     said: Mapping[str, Any] = {"vpds": ["991"], "day": DAY, "now": NOW}
-    plan = await outbound.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {due._TRUSTS.text}"), said)
-    found = json.loads(plan) if isinstance(plan, str) else plan
-    assert max(rows(found[0]["Plan"])) < 100
-
-
-def rows(node: Mapping[str, Any]) -> Iterator[float]:
-    """Yield how many rows each part of a plan read."""
-    yield (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-    for below in node.get("Plans", ()):
-        yield from rows(below)
+    assert await most_rows(outbound, due._TRUSTS, said) < 100
