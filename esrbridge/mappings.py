@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at, with_bridge
-from esrbridge.options import Now, failing, out
+from esrbridge.options import ATTENTION, FINE, Now, failing, out
 from esrbridge.remote import ask
-from esrbridge.report import ATTENTION, FINE
 from esrbridge.targets import Target
 from services.competency import queue, versions, views
 from services.competency.desk import MappingDesk

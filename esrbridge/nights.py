@@ -12,8 +12,7 @@ from rich.text import Text
 
 from esrbridge.embedded import Bridge
 from esrbridge.once import clock_at
-from esrbridge.options import Json, Now, failing, out
-from esrbridge.report import ATTENTION, FINE
+from esrbridge.options import ATTENTION, FINE, Json, Now, failing, out
 from esrbridge.targets import Target as Where
 from shared.errors import ConfigurationError
 

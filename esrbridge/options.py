@@ -4,14 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import structlog
 import typer
 
-from esrbridge.report import FAILED
 from shared.errors import BridgeError
 from shared.telemetry import configure_logging
+
+FINE: Final = 0
+ATTENTION: Final = 1
+FAILED: Final = 2
+"""Exit codes: all well; dead letters, or files held, quarantined or refused; could not run."""
 
 Now = Annotated[
     datetime | None,

@@ -1,11 +1,12 @@
 """What a one-shot run tells: one object for programs, and tables for people. Nothing personal is in either."""
 
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from esrbridge.embedded import Bridge
+from esrbridge.options import ATTENTION, FINE
 from services.competency import store as competency
 from services.confirmations import store as confirmations
 from services.console import actions
@@ -16,11 +17,6 @@ from services.ingest.requests import listing
 from services.outbound import store as outbound
 from services.outbound.desk import open_questions
 from services.people import store as people
-
-FINE: Final = 0
-ATTENTION: Final = 1
-FAILED: Final = 2
-"""Exit codes: all well; dead letters, or files held, quarantined or refused; could not run."""
 
 
 async def collect(bridge: Bridge) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from esrbridge.embedded import STATE
 from esrbridge.local.postgres import postgres
 from esrbridge.once import log_file
-from esrbridge.report import ATTENTION, FINE
+from esrbridge.options import ATTENTION, FINE
 from shared.accounting import Fate
 from tests.e2e import story
 from tests.e2e.trusts import LMS, Trust, open_trust
