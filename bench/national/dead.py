@@ -1,10 +1,10 @@
-"""Replay of dead letters through the console's own replay, against the first processing of as many records."""
+"""Replay of dead letters through the console's own plans and runs, against the first processing of as many records.
+
+The run is compared: a plan is made before, perhaps by another person on another day. Its time is told, too.
+"""
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +17,9 @@ from bench.national import files
 from bench.national.watching import until, watching
 from bench.national.whole import PATIENCE, VPD
 from bench.national.world import AWAY, TOKEN, Servers, World, world
+from esrbridge.letter_target import Letters
+from services.console.planning import Pace
+from services.console.search import Search, Selection
 from services.ingest.esr_files import EsrFiles
 from services.ingest.source import Place
 from services.ingest.steps import StepReader
@@ -59,9 +62,11 @@ def run(servers: Servers, letters: int) -> dict[str, Any]:
         pids = {name: process.pid for name, process in bridge.processes.items()} | servers.pids()
         with watching(pids) as watch:
             start = time.perf_counter()
-            _replay(bridge)
-            told = time.perf_counter() - start
-            again = until("every case closed", PATIENCE, lambda: _done(bridge)) - start
+            number = _plan(bridge)
+            planned = time.perf_counter()
+            _run(bridge, number)
+            ended = until("every case closed", PATIENCE, lambda: _done(bridge))
+            again = ended - planned
         if _letters(bridge, "resolved") != letters:
             raise SystemExit("letters were not closed")
         if _decided(bridge) != 2 * letters:
@@ -70,9 +75,10 @@ def run(servers: Servers, letters: int) -> dict[str, Any]:
         "letters": letters,
         "first per second": round(letters / first, 1),
         "replay per second": round(letters / again, 1),
-        "seconds until replayed": round(told, 3),
-        "seconds until closed": round(again, 3),
+        "seconds to plan": round(planned - start, 3),
+        "seconds to run": round(again, 3),
         "of first": round(first / again, 3),
+        "of first, with the plan": round(first / (ended - start), 3),
         "cpu seconds": watch.cpu,
         "peak MiB": watch.peaks(),
     }
@@ -112,23 +118,21 @@ def _dead(message: Message) -> Message:
     return letter.to(DEAD, f"{QUEUE}.dead")
 
 
-def _replay(bridge: World) -> None:
-    """Do what an operator does: plan a replay of every open letter from the command line, and let it run."""
-    paced = ("--per-second", str(PER_SECOND))
-    said = _dead_command(bridge, "plan", "--all", "--trust", VPD, "--why", "benchmark", *paced)
-    number = str(json.loads(said)["operation"])
-    _dead_command(bridge, "run", number, "--trust", VPD, "--why", "benchmark")
+def _plan(bridge: World) -> int:
+    """Do what an operator does who asks for every open letter; return the plan's number."""
+    pace = Pace(per_second=PER_SECOND)
+    everything = Selection(search=Search())
+    said = asyncio.run(_console(bridge).plan("replay", everything, "benchmark", pace))
+    return int(said["operation"])
 
 
-def _dead_command(bridge: World, command: str, *arguments: str) -> str:
-    url = f"http://127.0.0.1:{bridge.ports['console']}"
-    done = subprocess.run(
-        [sys.executable, "-m", "esrbridge.cli", "dead", command, url, *arguments],
-        env=os.environ | {"ESRBRIDGE_API_TOKEN": TOKEN}, capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"the replay failed: {done.stderr.decode(errors='replace')[-1000:]}")
-    return done.stdout.decode()
+def _run(bridge: World, number: int) -> None:
+    asyncio.run(_console(bridge).decide(number, "start", "benchmark"))
+
+
+def _console(bridge: World) -> Letters:
+    os.environ["ESRBRIDGE_API_TOKEN"] = TOKEN
+    return Letters(f"http://127.0.0.1:{bridge.ports['console']}", VPD)
 
 
 def _known(bridge: World) -> int:

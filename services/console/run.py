@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, select, text, update
 
 from services.console import audit, store
 from services.console.actions import again, sent
@@ -103,16 +103,15 @@ class Runner:
 
     async def _tally(self, unit: Unit, row: store.AnyRow, now: datetime) -> Tally:
         """Count what was sent. What no line caused, and has not come back, is taken to be well after a while."""
-        mine = items_of(row.vpd, row.id)
-        at_rest = and_(ITEMS.c.line == 0, ITEMS.c.at <= now - timedelta(seconds=self._limits.quiet_seconds))
-        number, resting = func.count().label("letters"), func.count().filter(at_rest).label("at_rest")
-        found = select(ITEMS.c.state, number, resting).where(mine, ITEMS.c.state.in_(("sent", "failed")))
-        told = {one.state: one for one in await unit.connection.execute(found.group_by(ITEMS.c.state))}
-        waiting = told["sent"].letters - told["sent"].at_rest if "sent" in told else 0
-        if "sent" in told and told["sent"].at_rest:
-            quiet = update(ITEMS).where(mine, ITEMS.c.state == "sent", at_rest).values(state="quiet")
+        since = now - timedelta(seconds=self._limits.quiet_seconds)
+        asked = {"vpd": row.vpd, "operation": row.id, "since": since}
+        told = {one.state: one for one in await unit.connection.execute(_TALLY, asked)}
+        if told["sent"].at_rest:
+            at_rest = and_(ITEMS.c.state == "sent", ITEMS.c.line == 0, ITEMS.c.at <= since)
+            quiet = update(ITEMS).where(items_of(row.vpd, row.id), at_rest).values(state="quiet")
             await unit.connection.execute(quiet)
-        return Tally(waiting, told["failed"].letters if "failed" in told else 0, row.sent - waiting)
+        waiting = told["sent"].letters - told["sent"].at_rest
+        return Tally(waiting, told["failed"].letters, row.sent - waiting)
 
     def _too_many(self, row: store.AnyRow, tally: Tally) -> bool:
         return too_many_failed(
@@ -213,3 +212,12 @@ class Runner:
 def _as_planned(item: store.AnyRow, letter: store.AnyRow) -> bool:
     """Whether nobody has touched a letter since the plan saw it."""
     return bool(letter.state == "open" and (letter.replay, letter.edits) == (item.replay, item.edits))
+
+
+_IN_STATE: Final = (
+    "SELECT '{0}' AS state, count(*) AS letters, count(*) FILTER (WHERE line = 0 AND at <= :since) AS at_rest "
+    "FROM console.operation_letters WHERE vpd = :vpd AND operation = :operation AND state = '{0}'"
+)
+
+# One by one: asked for both at once, a planner that has not seen the new plan's letters yet reads all of them.
+_TALLY: Final = text(" UNION ALL ".join(_IN_STATE.format(state) for state in ("sent", "failed")))

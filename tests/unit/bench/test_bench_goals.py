@@ -67,7 +67,7 @@ def test_cost_per_record_is_linear_within_fifteen_percent() -> None:
 
 def test_what_a_small_run_holds_is_open_and_what_it_misses_is_missed() -> None:
     small = [_run(100_000, 25, 120), _run(300_000, 75, 130)]
-    dead = {"letters": 5_000, "of first": 0.6}
+    dead = {"letters": 5_000, "of first": 0.6, "of first, with the plan": 0.4}
 
     said = _verdicts(_results(whole=small, **{"dead letters": dead}))
     missed = _verdicts(_results(**{"dead letters": dead | {"of first": 0.1}}))
