@@ -104,7 +104,7 @@ async def prepared(folder: Path) -> AsyncIterator[tuple[Bench, list[Message]]]:
     esr.populate(PEOPLE, DAY)
     esr.write_full(folder / VPD / "from-esr", DAY)
     topology = Topology(queue_length=FOREVER)
-    splitter.IN_FLIGHT = FOREVER  # type: ignore[misc]
+    splitter.IN_FLIGHT = splitter.AMONG_OTHERS = FOREVER  # type: ignore[misc]
     with postgres(folder / "postgres", prefer_wheel=True) as database, rabbitmq(folder / "rabbitmq") as server:
         engine = make_engine(database.url, name="bench")
         await migrate(engine, dict.fromkeys(SERVICES, "bench"))

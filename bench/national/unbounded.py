@@ -11,5 +11,5 @@ from shared.runtime import serve
 FOREVER: Final = 100_000_000
 
 if __name__ == "__main__":
-    splitter.IN_FLIGHT = FOREVER  # type: ignore[misc]
+    splitter.IN_FLIGHT = splitter.AMONG_OTHERS = FOREVER  # type: ignore[misc]
     serve(main.NAME, main.build)

@@ -6,6 +6,7 @@ if it is still as the plan saw it; it keeps its id and version, so its owner app
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from services.console.audit import Deed
 from services.console.domain import next_stage, too_many_failed
 from services.console.operations import items_of, of
 from services.console.planning import Planner
-from services.console.tables import ITEMS, OPERATIONS
+from services.console.tables import ITEMS, LETTERS, OPERATIONS
 from shared.db.unit import Unit, Work
 
 STRETCH: Final = 2_000
@@ -28,6 +29,13 @@ STRETCH: Final = 2_000
 
 LONGEST_PAUSE: Final = 1.0
 """Seconds for which a step waits for its turn under the rate limit; for longer it comes back later."""
+
+SENT: Final = tuple(
+    LETTERS.c[one] for one in ("id", "state", "replay", "edits", "hold_until", "queue", "message", "edited")
+)
+"""What is asked of a letter that is to be sent: a run asks it of thousands."""
+
+PLANNED: Final = (ITEMS.c.place, ITEMS.c.letter, ITEMS.c.replay, ITEMS.c.edits, ITEMS.c.expected)
 
 EXPECTED_TO_FAIL: Final = frozenset({"fail_again"})
 
@@ -140,12 +148,12 @@ class Runner:
     async def _send(self, unit: Unit, row: store.AnyRow, room: int, now: datetime) -> int:
         """Send those of the next letters that are still as planned, in the order of the plan; return how many."""
         items = await self._next(unit, row, room)
-        letters = await store.locked(unit.connection, row.vpd, [item.letter for item in items])
-        went, deeds = [], []
+        letters = await store.locked(unit.connection, row.vpd, [item.letter for item in items], SENT)
+        went, deeds, kept = [], [], defaultdict(list)
         for item in items:
             letter = letters[item.letter]
             if kept_back := self._kept_back(row, item, letter):
-                await self._mark(unit, row, [item.place], "skipped", now, kept_back)
+                kept[kept_back].append(item.place)
                 continue
             unit.messages.append(again(letter))
             before, after = (
@@ -156,6 +164,8 @@ class Runner:
             went.append(item.place)
         await store.change(unit.connection, row.vpd, [one for one, _ in deeds], sent(self._work.clock.now()))
         await self._mark(unit, row, went, "sent", now)
+        for code, places in kept.items():
+            await self._mark(unit, row, places, "skipped", now, code)
         await audit.write(unit.connection, row.vpd, self._work.clock.now(), deeds)
         return len(went)
 
@@ -179,7 +189,7 @@ class Runner:
         return max(1, len(items))
 
     async def _next(self, unit: Unit, row: store.AnyRow, room: int) -> Sequence[store.AnyRow]:
-        found = select(ITEMS).where(items_of(row.vpd, row.id), ITEMS.c.place > row.place)
+        found = select(*PLANNED).where(items_of(row.vpd, row.id), ITEMS.c.place > row.place)
         items: Sequence[store.AnyRow] = (
             await unit.connection.execute(found.where(ITEMS.c.place <= row.place + room).order_by(ITEMS.c.place))
         ).all()

@@ -53,9 +53,11 @@ async def find(connection: AsyncConnection, vpd: str, letter: str, *, lock: bool
     return (await connection.execute(query.with_for_update() if lock else query)).first()
 
 
-async def locked(connection: AsyncConnection, vpd: str, letters: Iterable[str]) -> dict[str, AnyRow]:
-    """Return letters by id, locked in the order of their ids, as everywhere."""
-    query = select(LETTERS).where(LETTERS.c.vpd == vpd, one_of(LETTERS.c.id, letters))
+async def locked(
+    connection: AsyncConnection, vpd: str, letters: Iterable[str], columns: Sequence[Column[Any]] = tuple(LETTERS.c)
+) -> dict[str, AnyRow]:
+    """Return letters by id, or what these columns say of them, locked in the order of their ids, as everywhere."""
+    query = select(*columns).where(LETTERS.c.vpd == vpd, one_of(LETTERS.c.id, letters))
     return {row.id: row for row in await connection.execute(query.order_by(LETTERS.c.id).with_for_update())}
 
 
