@@ -135,21 +135,23 @@ _NEWEST_GATE: Final = "(SELECT COALESCE(max(g.upto), 0) FROM outbound.gates g WH
 
 _TRUSTS: Final = text(f"""
 SELECT t.vpd FROM unnest(CAST(:vpds AS text[])) AS t(vpd) WHERE
-(SELECT min(a.file_no) FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty) <= {_NEWEST_GATE}
-    AND EXISTS (SELECT FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty AND {_MAY_BE_TOUCHED})
-OR EXISTS (SELECT FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.look_on <= :day AND {_MAY_BE_TOUCHED})
-OR EXISTS (SELECT FROM outbound.accounts a
-    WHERE a.vpd = t.vpd AND a.jobs_dirty AND a.seen IS NOT NULL AND {ACCOUNT_GATE})
-OR EXISTS (SELECT FROM outbound.hierarchy h WHERE h.vpd = t.vpd AND h.dirty AND {GATE.format(row="h")})
-OR EXISTS (SELECT FROM outbound.matches m WHERE m.vpd = t.vpd AND m.state = 'returning')
-OR (SELECT min(d.file_no) FROM outbound.deliveries d WHERE d.vpd = t.vpd AND d.state IN ('wanted', 'withdrawing'))
-    <= {_NEWEST_GATE}
-    AND EXISTS (SELECT FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id)
+COALESCE((SELECT min(a.file_no) FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty) <= {_NEWEST_GATE}, false)
+    AND (SELECT true FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.dirty AND {_MAY_BE_TOUCHED}
+        ORDER BY a.file_no LIMIT 1)
+OR (SELECT true FROM outbound.accounts a WHERE a.vpd = t.vpd AND a.look_on <= :day AND {_MAY_BE_TOUCHED} LIMIT 1)
+OR (SELECT true FROM outbound.accounts a
+    WHERE a.vpd = t.vpd AND a.jobs_dirty AND a.seen IS NOT NULL AND {ACCOUNT_GATE} ORDER BY a.file_no LIMIT 1)
+OR (SELECT true FROM outbound.hierarchy h WHERE h.vpd = t.vpd AND h.dirty AND {GATE.format(row="h")} LIMIT 1)
+OR (SELECT true FROM outbound.matches m WHERE m.vpd = t.vpd AND m.state = 'returning' LIMIT 1)
+OR COALESCE((SELECT min(d.file_no) FROM outbound.deliveries d
+        WHERE d.vpd = t.vpd AND d.state IN ('wanted', 'withdrawing')) <= {_NEWEST_GATE}, false)
+    AND (SELECT true FROM outbound.deliveries d JOIN outbound.accounts a USING (vpd, person_id)
         WHERE d.vpd = t.vpd AND d.state IN ('wanted', 'withdrawing') AND d.content <> '{{}}'
-        AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row="d")})
+        AND (a.seen IS NOT NULL OR a.person->>'same_as' <> '') AND {GATE.format(row="d")} ORDER BY d.file_no LIMIT 1)
 """)
 """While a file comes in, all that it brings is dirty and waits for it. The oldest of it is found by an index, and where
-even that has to wait, the rest is not read: this is asked after every batch of events."""
+even that has to wait, the rest is not read: this is asked after every batch of events. Not by EXISTS: where a table has
+just grown from nothing, a planner would rather read the rows of all trusts once than those of one when it is asked."""
 
 _NOTE: Final = text("""
 UPDATE outbound.accounts a SET seen = COALESCE(CAST(t.seen AS jsonb), a.seen),

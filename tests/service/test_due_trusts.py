@@ -101,10 +101,18 @@ async def test_an_achievement_is_due_when_its_person_has_an_account_and_its_file
     assert await told(outbound) == set()
 
 
-async def test_what_a_file_that_still_comes_in_has_brought_is_not_read(outbound: AsyncConnection) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_a_file_that_still_comes_in_has_brought_is_not_read_also_where_statistics_are_older(
+    outbound: AsyncConnection, known: bool
+) -> None:
+    for table in ("accounts", "deliveries"):
+        await outbound.execute(text(f"ALTER TABLE outbound.{table} SET (autovacuum_enabled = off)"))
     await gate(outbound, 6)
+    await fill(outbound, ACCOUNTS, "992", dirty=False, many=MANY // 5)
+    await outbound.execute(text("ANALYZE outbound.accounts, outbound.deliveries, outbound.gates"))
     await fill(outbound, ACCOUNTS, many=MANY)
     await fill(outbound, DELIVERIES, many=MANY)
-    await outbound.execute(text("ANALYZE outbound.accounts, outbound.deliveries, outbound.gates"))
-    said: Mapping[str, Any] = {"vpds": ["991"], "day": DAY, "now": NOW}
+    if known:
+        await outbound.execute(text("ANALYZE outbound.accounts, outbound.deliveries"))
+    said: Mapping[str, Any] = {"vpds": ["991", "992"], "day": DAY, "now": NOW}
     assert await most_rows(outbound, due._TRUSTS, said) < 100
