@@ -5,6 +5,7 @@ in the folder, and the splitter taking its first line (which leaves out how seld
 seconds, as in a service that was told nothing else).
 """
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -106,5 +107,5 @@ def _told(taken: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 def _share(ordered: list[float], share: float) -> float:
-    """Return the value that such a share of them does not exceed: the nearest rank, upwards."""
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+    """Return the smallest value that such a share of them does not exceed: the nearest rank."""
+    return round(ordered[math.ceil(share * len(ordered)) - 1], 1)
