@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from services.console import actions, store
+from services.console import actions, audit, store
+from services.console.audit import Deed
 from services.console.domain import DeadLetterError
 from services.console.grouping import groups
 from services.console.keeping import keep
@@ -371,3 +372,11 @@ async def test_a_process_that_dies_with_a_replay_in_its_hands_sends_it_wholly_or
     assert (swept, (await rig.row(letter)).state, len(rig.post.sent())) == (
         (0, "open", 0) if moment == "before" else (1, "replayed", 1)
     )
+
+
+async def test_deeds_that_are_written_together_stand_in_the_audit_in_the_order_they_were_done(rig: Rig) -> None:
+    deeds = [(f"L{number}", Deed("sam", "note", "seen")) for number in (3, 1, 2)]
+    async with rig.one.work.engine.begin() as connection:
+        await audit.write(connection, VPD, NOON, deeds)
+        told = await audit.read(connection, VPD)
+    assert [one["letter"] for one in told] == ["L3", "L1", "L2"]
