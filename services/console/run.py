@@ -30,7 +30,7 @@ STRETCH: Final = 2_000
 LONGEST_PAUSE: Final = 1.0
 """Seconds for which a step waits for its turn under the rate limit; for longer it comes back later."""
 
-SENT: Final = tuple(
+TO_SEND: Final = tuple(
     LETTERS.c[one] for one in ("id", "state", "replay", "edits", "hold_until", "queue", "message", "edited")
 )
 """What is asked of a letter that is to be sent: a run asks it of thousands."""
@@ -148,7 +148,7 @@ class Runner:
     async def _send(self, unit: Unit, row: store.AnyRow, room: int, now: datetime) -> int:
         """Send those of the next letters that are still as planned, in the order of the plan; return how many."""
         items = await self._next(unit, row, room)
-        letters = await store.locked(unit.connection, row.vpd, [item.letter for item in items], SENT)
+        letters = await store.locked(unit.connection, row.vpd, [item.letter for item in items], TO_SEND)
         went, deeds, kept = [], [], defaultdict(list)
         for item in items:
             letter = letters[item.letter]
